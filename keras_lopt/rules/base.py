@@ -1,0 +1,148 @@
+"""What every update rule is: the contract, and the helper for simple rules."""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import numpy as np
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A pure update rule: hyperparameters only, no tensors.
+
+    Subclasses are frozen dataclasses registered with `rules.register(name)`.
+    They implement `theta_shapes`, `init_theta`, `init_slots` and `update`.
+    """
+
+    name: ClassVar[str] = ""
+    #: Signals that `update` reads; `step` is always there.
+    required_signals: ClassVar[tuple[str, ...]] = ("step",)
+    #: True for formulas of human design (Adam, SGD). Those are baselines and
+    #: test subjects: self-training refuses them.
+    hand_designed: ClassVar[bool] = False
+
+    def get_config(self):
+        """Hyperparameters by name; `rules.get(rule.name, **config)` is equal."""
+        return dataclasses.asdict(self)
+
+    def theta_shapes(self):
+        """Dict from theta leaf name to shape."""
+        raise NotImplementedError
+
+    def init_theta(self, seed):
+        """Random meta-parameters.
+
+        Args:
+            seed: Integer. The same seed gives the same theta on every backend.
+
+        Returns:
+            Dict from leaf name to float32 NumPy array.
+        """
+        raise NotImplementedError
+
+    def init_slots(self, theta, params):
+        """What the rule remembers, before the first step.
+
+        Args:
+            theta: Dict of arrays (some rules start from learned states).
+            params: List of tensors.
+
+        Returns:
+            Nested dict/list of float32 tensors.
+        """
+        raise NotImplementedError
+
+    def update(self, theta, grads, params, slots, signals):
+        """One step.
+
+        Args:
+            theta: Dict of arrays, as from `init_theta`.
+            grads: List of tensors, one a parameter.
+            params: List of tensors.
+            slots: As from `init_slots` or from the last `update`.
+            signals: Dict of scalars. `step` counts from 0; `horizon`,
+                `train_loss` and `valid_loss` where the rule requires them.
+
+        Returns:
+            `deltas`, a list of float32 tensors to be added to `params`, and
+            the new `slots`.
+        """
+        raise NotImplementedError
+
+    def check_theta(self, theta):
+        """Raises ValueError unless `theta` fits this rule, leaf by leaf."""
+        shapes = self.theta_shapes()
+        missing = sorted(set(shapes) - set(theta))
+        extra = sorted(set(theta) - set(shapes))
+        if missing or extra:
+            raise ValueError(
+                f"`theta` must have the leaves {sorted(shapes)} of rule "
+                f"{self.name!r}. Received: missing={missing}, extra={extra}"
+            )
+        for leaf, shape in shapes.items():
+            value = np.asarray(theta[leaf])
+            if tuple(value.shape) != tuple(shape):
+                raise ValueError(
+                    f"`theta[{leaf!r}]` of rule {self.name!r} must have shape "
+                    f"{tuple(shape)}. Received: shape={tuple(value.shape)}"
+                )
+            if value.dtype != np.float32:
+                raise ValueError(
+                    f"`theta[{leaf!r}]` of rule {self.name!r} must be float32. "
+                    f"Received: dtype={value.dtype}"
+                )
+            if not np.all(np.isfinite(value)):
+                raise ValueError(
+                    f"`theta[{leaf!r}]` of rule {self.name!r} must be finite. "
+                    f"Received: {int(np.sum(~np.isfinite(value)))} non-finite "
+                    f"of {value.size} entries"
+                )
+
+    def check_signals(self, signals):
+        """Raises ValueError unless every required signal is there."""
+        missing = [k for k in self.required_signals if k not in signals]
+        if missing:
+            raise ValueError(
+                f"Rule {self.name!r} needs the signals "
+                f"{list(self.required_signals)}. Received: "
+                f"signals={sorted(signals)}, missing {missing}"
+            )
+
+
+class PerTensorRule(Rule):
+    """A rule that treats every tensor by itself.
+
+    Subclasses write `init_tensor_slots` and `update_tensor` for one tensor,
+    given as a float32 vector: the entries of a tensor in row-major order.
+    """
+
+    def init_tensor_slots(self, theta, size):
+        """Slots of one tensor with `size` entries."""
+        raise NotImplementedError
+
+    def update_tensor(self, theta, grad, param, slots, signals):
+        """Delta and new slots of one tensor; `grad` and `param` are [n]."""
+        raise NotImplementedError
+
+    def init_slots(self, theta, params):
+        return [
+            self.init_tensor_slots(theta, math.prod(param.shape))
+            for param in params
+        ]
+
+    def update(self, theta, grads, params, slots, signals):
+        self.check_signals(signals)
+        deltas, new_slots = [], []
+        for grad, param, tensor_slots in zip(grads, params, slots, strict=True):
+            delta, tensor_slots = self.update_tensor(
+                theta,
+                ops.reshape(ops.cast(grad, "float32"), (-1,)),
+                ops.reshape(ops.cast(param, "float32"), (-1,)),
+                tensor_slots,
+                signals,
+            )
+            deltas.append(ops.reshape(delta, param.shape))
+            new_slots.append(tensor_slots)
+        return deltas, new_slots

@@ -1,0 +1,118 @@
+"""fused: a small per-parameter MLP, cheap enough to self-train on one core.
+
+Ours. In the line of the per-parameter MLPs of Metz et al. 2018
+(arXiv 1810.10180) and 2022 (arXiv 2203.11860), with momenta and one second
+moment as history and no factored accumulators.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+from keras import ops
+
+from keras_lopt.rules import networks
+from keras_lopt.rules.base import PerTensorRule
+from keras_lopt.rules.registry import register
+
+
+@register("fused")
+@dataclasses.dataclass(frozen=True)
+class FusedRule(PerTensorRule):
+    """MLP on 11 normalised features of an entry and 11 of the time.
+
+    step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
+
+    Args:
+        hidden_units: Width of the hidden layers.
+        hidden_layers: Number of hidden layers, at least 1.
+        step_mult: Scale of the step, in units of the parameter.
+        exp_mult: Scale of the magnitude output inside the exponential.
+    """
+
+    hidden_units: int = 8
+    hidden_layers: int = 2
+    step_mult: float = 3e-3
+    exp_mult: float = 1e-3
+
+    momentum_decays: ClassVar[tuple[float, ...]] = (0.9, 0.99, 0.999)
+    second_moment_decay: ClassVar[float] = 0.999
+
+    def __post_init__(self):
+        for field in ("hidden_units", "hidden_layers"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{field}` must be an integer >= 1. "
+                    f"Received: {field}={value!r}"
+                )
+        if not self.step_mult > 0.0:
+            raise ValueError(
+                f"`step_mult` must be > 0. Received: step_mult={self.step_mult}"
+            )
+
+    @property
+    def num_entry_features(self):
+        zero = np.zeros((1,), "float32")
+        slots = {
+            "momenta": np.zeros((len(self.momentum_decays), 1), "float32"),
+            "second_moment": zero,
+        }
+        return sum(f.shape[0] for f in self._features(zero, zero, slots))
+
+    @property
+    def _sizes(self):
+        inputs = self.num_entry_features + len(networks.TIME_SCALES)
+        return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
+
+    def theta_shapes(self):
+        return networks.mlp_shapes(self._sizes)
+
+    def init_theta(self, seed):
+        return networks.init_mlp(np.random.default_rng(seed), self._sizes)
+
+    def init_tensor_slots(self, theta, size):
+        del theta
+        return {
+            "momenta": ops.zeros((len(self.momentum_decays), size)),
+            "second_moment": ops.zeros((size,)),
+        }
+
+    def _accumulate(self, grad, slots):
+        decays = ops.convert_to_tensor(self.momentum_decays, "float32")[:, None]
+        decay = self.second_moment_decay
+        return {
+            "momenta": decays * slots["momenta"] + (1.0 - decays) * grad,
+            "second_moment": decay * slots["second_moment"]
+            + (1.0 - decay) * grad * grad,
+        }
+
+    def _features(self, grad, param, slots):
+        """The features of every entry before normalisation, each [k, n]."""
+        momenta = slots["momenta"]  # [3, n]
+        scale = ops.rsqrt(slots["second_moment"] + 1e-6)  # [n]
+        return [
+            grad[None],
+            param[None],
+            momenta,
+            slots["second_moment"][None],
+            momenta * scale,
+            scale[None],
+            (grad * scale)[None],
+        ]
+
+    def update_tensor(self, theta, grad, param, slots, signals):
+        slots = self._accumulate(grad, slots)
+        features = ops.concatenate(self._features(grad, param, slots), axis=0)
+        # The normaliser is one factor a feature and the time is the same for
+        # all entries: both fold into the first layer.
+        count = features.shape[0]
+        weights = theta["w0"][:count] * networks.rms_factors(features)
+        time = networks.time_embed_tanh(signals["step"])  # [11]
+        bias = theta["b0"] + ops.matmul(time, theta["w0"][count:])  # [h]
+        hidden = ops.matmul(ops.transpose(weights), features) + bias[:, None]
+        for index in range(1, self.hidden_layers + 1):
+            hidden = networks.layer(theta, index, ops.relu(hidden))
+        direction, magnitude = hidden[0], hidden[1]
+        step = direction * ops.exp(magnitude * self.exp_mult) * self.step_mult
+        return -step, slots
