@@ -9,12 +9,14 @@ from keras_lopt.rules.adam import AdamRule
 from keras_lopt.rules.base import PerTensorRule, Rule
 from keras_lopt.rules.fused import FusedRule
 from keras_lopt.rules.registry import get, names, register
+from keras_lopt.rules.theta_vector import ThetaVector
 
 __all__ = [
     "AdamRule",
     "FusedRule",
     "PerTensorRule",
     "Rule",
+    "ThetaVector",
     "get",
     "names",
     "register",

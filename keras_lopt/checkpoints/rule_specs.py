@@ -1,0 +1,58 @@
+"""A rule as plain JSON data and back: its name and its hyperparameters."""
+
+import collections.abc
+import json
+
+from keras_lopt import rules
+
+
+def check_rule_and_theta(rule, theta):
+    """Raises ValueError unless `theta` is a theta of the Rule `rule`."""
+    if not isinstance(rule, rules.Rule):
+        raise ValueError(
+            "`rule` must be a `rules.Rule`, as `rules.get(name)` builds it. "
+            f"Received: rule={rule!r} of type {type(rule).__name__}"
+        )
+    if not isinstance(theta, collections.abc.Mapping):
+        raise ValueError(
+            "`theta` must be a dict from leaf name to float32 array, as from "
+            f"`rule.init_theta(seed)`. Received: {type(theta).__name__}"
+        )
+    rule.check_theta(theta)
+
+
+def rule_spec(rule):
+    """`{"name": ..., "config": {...}}` of `rule`, as JSON gives it back."""
+    return json.loads(
+        json.dumps({"name": rule.name, "config": rule.get_config()})
+    )
+
+
+def rule_from_spec(spec):
+    """The rule that `rule_spec` described.
+
+    Raises:
+        ValueError: `spec` is not such a dict, or `rules.get` refuses it.
+    """
+    if not isinstance(spec, dict) or set(spec) != {"name", "config"}:
+        raise ValueError(
+            "A rule is stored as a dict with the keys `name` and `config`. "
+            f"Received: {spec!r}"
+        )
+    if not isinstance(spec["config"], dict):
+        raise ValueError(
+            "`config` must be a dict of hyperparameters. "
+            f"Received: config={spec['config']!r}"
+        )
+    # Rules are hashable, so what JSON turned into a list was a tuple.
+    config = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in spec["config"].items()
+    }
+    try:
+        return rules.get(spec["name"], **config)
+    except TypeError as error:
+        raise ValueError(
+            f"Rule {spec['name']!r} refuses the hyperparameters {config}: "
+            f"{error}"
+        ) from error

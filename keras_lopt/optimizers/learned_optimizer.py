@@ -1,0 +1,244 @@
+"""LearnedOptimizer: an update rule and its theta as a Keras optimizer."""
+
+import contextlib
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lopt import checkpoints, rules
+from keras_lopt.optimizers import signals
+from keras_lopt.optimizers.slot_variables import SlotVariables
+
+if keras.backend.backend() == "tensorflow":
+    from keras_lopt.optimizers.tensorflow_backend import (
+        BackendOptimizer,
+        eager_scope,
+    )
+else:
+    BackendOptimizer = keras.optimizers.Optimizer
+    eager_scope = contextlib.nullcontext
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class LearnedOptimizer(BackendOptimizer):
+    """Trains a Keras model with a learned update rule.
+
+    It goes wherever a Keras optimizer goes: `model.compile`, custom loops
+    with `apply_gradients`, `.keras` files. Each step is
+
+        deltas, slots = rule.update(theta, grads, params, slots, signals)
+        params += learning_rate * deltas
+
+    in float32, after Keras's clipping and weight decay.
+
+    Args:
+        rule: A `rules.Rule`, as from `rules.get(name)`.
+        theta: Dict from leaf name to float32 array, the weights of the rule.
+            It is copied. `None` when the values are to be loaded with the
+            state of a saved optimizer; training before that raises.
+        learning_rate: Float, or schedule: factor on the rule's delta. 1.0 is
+            the update as it was trained.
+        horizon: Number of steps the training is going to take, at least 1,
+            for rules that plan with it.
+        name: Name of the optimizer.
+        **kwargs: Those of `keras.optimizers.Optimizer`: `weight_decay`,
+            `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`,
+            `ema_momentum`, `ema_overwrite_frequency`, `loss_scale_factor`,
+            `gradient_accumulation_steps`.
+
+    Raises:
+        ValueError: A `theta` that does not fit `rule`, a bad `horizon`, or a
+            rule that needs a signal which is not there.
+
+    >>> import keras
+    >>> from keras_lopt import LearnedOptimizer, rules
+    >>> rule = rules.get("fused")
+    >>> optimizer = LearnedOptimizer(rule, rule.init_theta(seed=0))
+    >>> model = keras.Sequential([keras.layers.Dense(1)])
+    >>> model.compile(optimizer=optimizer, loss="mse")
+    """
+
+    def __init__(
+        self,
+        rule,
+        theta,
+        learning_rate=1.0,
+        horizon=None,
+        name="learned_optimizer",
+        **kwargs,
+    ):
+        super().__init__(learning_rate, name=name, **kwargs)
+        awaits_theta = theta is None
+        if awaits_theta and isinstance(rule, rules.Rule):
+            theta = {
+                leaf: np.zeros(shape, np.float32)
+                for leaf, shape in rule.theta_shapes().items()
+            }
+        checkpoints.check_rule_and_theta(rule, theta)
+        signals.check(rule, horizon)
+        self.rule = rule
+        self.horizon = horizon
+        self._awaits_theta = awaits_theta
+        self._theta = {
+            leaf: self._add_copy(theta[leaf], f"theta_{leaf}")
+            for leaf in rule.theta_shapes()
+        }
+        self._num_unbuilt_variables = len(self.variables)
+
+    @classmethod
+    def from_checkpoint(cls, name_or_path, **kwargs):
+        """An optimizer from an optimizer file.
+
+        Args:
+            name_or_path: A bundled name, a file, or the directory of a
+                training run, as for `checkpoints.load`.
+            **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
+
+        >>> LearnedOptimizer.from_checkpoint(
+        ...     "runs/x/best.safetensors", clipnorm=1.0
+        ... )  # doctest: +SKIP
+        """
+        rule, theta, _ = checkpoints.load(name_or_path)
+        return cls(rule, theta, **kwargs)
+
+    @property
+    def theta(self):
+        """Dict from leaf name to float32 NumPy array, a copy."""
+        return {
+            leaf: ops.convert_to_numpy(variable)
+            for leaf, variable in self._theta.items()
+        }
+
+    def build(self, variables):
+        """Makes the slots of `variables`, from then on the ones it trains."""
+        if self.built:
+            return
+        variables = list(variables)
+        for variable in variables:
+            _check_trainable(variable)
+        super().build(variables)
+        with eager_scope():
+            slots = self.rule.init_slots(
+                self._theta_tensors(), [_float32(v) for v in variables]
+            )
+            self._slots = SlotVariables.create(slots, self._add_copy)
+
+    def _theta_tensors(self):
+        return {k: ops.convert_to_tensor(v) for k, v in self._theta.items()}
+
+    def _add_copy(self, value, name):
+        """A new optimizer variable that starts with a copy of `value`."""
+        # Through NumPy: JAX donates, and so deletes, an optimizer's buffers.
+        value = np.array(ops.convert_to_numpy(value))
+        return self.add_variable(
+            shape=value.shape,
+            initializer=value,
+            dtype=keras.backend.standardize_dtype(value.dtype),
+            name=name,
+        )
+
+    def apply(self, grads, trainable_variables=None):
+        if self._awaits_theta:
+            raise ValueError(
+                f"Optimizer {self.name!r} was made from a config, which has "
+                "no `theta`. Load the state that was saved with it before "
+                "training (`keras.models.load_model` does), or make it with "
+                "`LearnedOptimizer(rule, theta)`."
+            )
+        super().apply(grads, trainable_variables)
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        grads = {
+            self._get_variable_index(variable): grad
+            for variable, grad in zip(trainable_variables, grads, strict=True)
+        }
+        indices, slots = self._select(sorted(grads))
+        params = [_float32(self._trainable_variables[i]) for i in indices]
+        deltas, new_slots = self.rule.update(
+            self._theta_tensors(),
+            [
+                _float32(grads[i]) if i in grads else ops.zeros_like(param)
+                for i, param in zip(indices, params)
+            ],
+            params,
+            slots.values(),
+            signals.collect(self.iterations, self.horizon),
+        )
+        slots.assign(new_slots)
+        rate = _float32(learning_rate)
+        for i, delta in zip(indices, deltas, strict=True):
+            if i in grads:
+                variable = self._trainable_variables[i]
+                change = ops.cast(rate * delta, variable.dtype)
+                self.assign_add(variable, change)
+
+    def _select(self, with_gradient):
+        """Indices of the variables that the rule gets to see, and their slots.
+
+        Args:
+            with_gradient: Indices of those that have a gradient.
+        """
+        if isinstance(self.rule, rules.PerTensorRule):
+            return with_gradient, self._slots.of_tensors(with_gradient)
+        # A rule that mixes tensors was built for all of them: the others get
+        # a zero gradient, and stay as they are.
+        return range(len(self._trainable_variables)), self._slots
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self._awaits_theta = False
+
+    def load_own_variables(self, store):
+        variables = self.variables
+        saved = [store[str(i)] for i in range(len(store.keys()))]
+        if len(saved) == self._num_unbuilt_variables:
+            variables = variables[: len(saved)]  # Saved before its first step.
+        if len(saved) != len(variables):
+            super().load_own_variables(store)  # Keras skips it and warns.
+            return
+        for variable, value in zip(variables, saved):
+            if tuple(variable.shape) != tuple(value.shape):
+                raise ValueError(
+                    f"The saved state does not fit optimizer {self.name!r}: "
+                    f"{variable.path} must have shape "
+                    f"{tuple(variable.shape)}. Received: "
+                    f"shape={tuple(value.shape)}. It was saved with another "
+                    "rule or model."
+                )
+        for variable, value in zip(variables, saved):
+            variable.assign(value)
+        self._awaits_theta = False
+
+    def get_config(self):
+        config = super().get_config()
+        config["rule"] = checkpoints.rule_spec(self.rule)
+        config["horizon"] = self.horizon
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        rule = checkpoints.rule_from_spec(config["rule"])
+        return super().from_config(
+            {**config, "rule": rule, "theta": None}, custom_objects
+        )
+
+
+def _check_trainable(variable):
+    """Raises ValueError for a variable that no rule can train."""
+    name = getattr(variable, "path", variable.name)
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    if not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            "`variables` must be real floating point. "
+            f"Received: {name!r} with dtype={dtype}"
+        )
+    if 0 in tuple(variable.shape):
+        raise ValueError(
+            "`variables` must have at least one entry each. "
+            f"Received: {name!r} with shape={tuple(variable.shape)}"
+        )
+
+
+def _float32(value):
+    return ops.cast(ops.convert_to_tensor(value), "float32")

@@ -1,0 +1,70 @@
+"""The TensorFlow side of LearnedOptimizer: sparse gradients, tf.distribute.
+
+Keras enters the strategy once for every variable and helper, which fails
+inside the `cond` of gradient accumulation (keras issue 20582), and lets each
+replica clip its own share of the gradient. Here the shares are summed first;
+then one update of the strategy runs the whole step on every replica, on that
+replica's own copies of the variables.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+from keras.src.optimizers.base_optimizer import BaseOptimizer
+
+
+def eager_scope():
+    """Context in which values are computed now, even while tracing."""
+    return tf.init_scope()
+
+
+class BackendOptimizer(keras.optimizers.Optimizer):
+    """A `keras.optimizers.Optimizer` that applies gradients as said above."""
+
+    # Inside the strategy's update the plain helpers are the right ones.
+    _apply_weight_decay = BaseOptimizer._apply_weight_decay
+    _backend_increment_gradient_accumulators = (
+        BaseOptimizer._backend_increment_gradient_accumulators
+    )
+    _overwrite_model_variables_with_average_value = (
+        BaseOptimizer._overwrite_model_variables_with_average_value
+    )
+
+    def _backend_apply_gradients(self, grads, trainable_variables):
+        self._check_strategy()
+        grads = [tf.convert_to_tensor(grad) for grad in grads]
+        grads_and_vars = self._all_reduce_sum_gradients(
+            zip(grads, trainable_variables)
+        )
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            functools.partial(
+                self._update_replicas, trainable_variables=trainable_variables
+            ),
+            self._distribution_strategy,
+            [grad for grad, _ in grads_and_vars],
+        )
+
+    def _update_replicas(self, strategy, grads, trainable_variables):
+        apply = super()._backend_apply_gradients
+
+        def update_replica(_, replica_grads):
+            apply(replica_grads, trainable_variables)
+
+        first = trainable_variables[0]
+        if isinstance(first, keras.Variable):
+            first = first.value
+        # The first variable only tells on which devices to run.
+        strategy.extended.update(
+            first, update_replica, args=(grads,), group=False
+        )
+
+    def _check_strategy(self):
+        strategy = tf.distribute.get_strategy()
+        if strategy is not self._distribution_strategy:
+            raise ValueError(
+                "The optimizer must be made inside the `strategy.scope()` it "
+                "is used in. Received: made under "
+                f"{type(self._distribution_strategy).__name__}, used under "
+                f"{type(strategy).__name__}"
+            )

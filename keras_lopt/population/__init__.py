@@ -1,0 +1,37 @@
+"""The population: its members, and decisions about them, in NumPy.
+
+Selection, mutation and the choice of trainers are pure functions of scores
+and a random generator; the population trainer applies what they decide.
+"""
+
+from keras_lopt.population.members import Members
+from keras_lopt.population.mutation import LogNormal, NoMutation, Perturb
+from keras_lopt.population.selection import (
+    Elitist,
+    NoSelection,
+    Selection,
+    Truncation,
+    WinnerTakeAll,
+)
+from keras_lopt.population.trainers import (
+    FixedTrainer,
+    FrozenTrainers,
+    SelfTraining,
+    Trainers,
+)
+
+__all__ = [
+    "Elitist",
+    "FixedTrainer",
+    "FrozenTrainers",
+    "LogNormal",
+    "Members",
+    "NoMutation",
+    "NoSelection",
+    "Perturb",
+    "Selection",
+    "SelfTraining",
+    "Trainers",
+    "Truncation",
+    "WinnerTakeAll",
+]

@@ -1,0 +1,68 @@
+"""The members of a population, stacked."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Members:
+    """State of all p members as NumPy arrays with a leading axis of p.
+
+    Attributes:
+        thetas: [p, d] float32.
+        slots: Nest of [p, ...]; what a member's trainer remembers of it.
+        slot_steps: [p] int32; outer steps since the slots were fresh.
+        multipliers: [p]; the scale of each member's updates.
+        scores: [p]; mean held-out loss on the scoring problems.
+        train_losses: [p]; mean training loss on the same runs.
+        ids: [p] int64; number of each theta, unique in a run.
+        parents: [p] int64; id of the theta it came from, -1 at the start.
+    """
+
+    thetas: np.ndarray
+    slots: Any
+    slot_steps: np.ndarray
+    multipliers: np.ndarray
+    scores: np.ndarray
+    train_losses: np.ndarray
+    ids: np.ndarray
+    parents: np.ndarray
+
+    def map(self, function, *others):
+        """A new `Members` of function(own leaf, others' leaves...)."""
+
+        def apply(*values):
+            if isinstance(values[0], dict):
+                return {k: apply(*(v[k] for v in values)) for k in values[0]}
+            if isinstance(values[0], (list, tuple)):
+                return [apply(*items) for items in zip(*values)]
+            return function(*(np.asarray(v) for v in values))
+
+        return Members(
+            **{
+                field.name: apply(
+                    *(getattr(m, field.name) for m in (self, *others))
+                )
+                for field in dataclasses.fields(self)
+            }
+        )
+
+    def take(self, sources):
+        """Copies of the members `sources`, [p] indices."""
+        return self.map(lambda leaf: leaf[sources])
+
+    def replace_where(self, mask, children):
+        """Members with those where `mask` [p] replaced by `children`."""
+
+        def choose(old, new):
+            where = np.reshape(mask, [-1] + [1] * (old.ndim - 1))
+            return np.where(where, new, old)
+
+        return self.map(choose, children)
+
+    @property
+    def best(self):
+        """Index of the member with the lowest score."""
+        return int(np.argmin(self.scores))

@@ -1,0 +1,67 @@
+"""Mutation of a member's update multiplier, a positive scalar."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class NoMutation:
+    """Children have their parents' multiplier."""
+
+    def mutate(self, values, rng):
+        """[p] new values from [p] values."""
+        del rng
+        return values
+
+
+@dataclasses.dataclass(frozen=True)
+class LogNormal:
+    """value * 2^(spread * N(0, 1)), clipped to [low, high].
+
+    Args:
+        spread: Standard deviation, in powers of two.
+        low: Floor. Greedy selection shrinks every multiplier to it, so it must
+            not be negligible.
+        high: Ceiling.
+    """
+
+    spread: float = 1.0
+    low: float = 0.1
+    high: float = 8.0
+
+    def __post_init__(self):
+        if not 0.0 < self.low <= self.high:
+            raise ValueError(
+                "`low` and `high` must be such that 0 < low <= high. "
+                f"Received: low={self.low}, high={self.high}"
+            )
+        if self.spread < 0.0:
+            raise ValueError(
+                f"`spread` must be >= 0. Received: spread={self.spread}"
+            )
+
+    def mutate(self, values, rng):
+        factors = 2.0 ** (self.spread * rng.standard_normal(len(values)))
+        return np.clip(values * factors, self.low, self.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Perturb:
+    """value * 0.8 or * 1.2, as in published population based training.
+
+    Args:
+        factors: What a value is multiplied by, one of these at random.
+    """
+
+    factors: tuple[float, ...] = (0.8, 1.2)
+
+    def __post_init__(self):
+        if not self.factors or min(self.factors) <= 0.0:
+            raise ValueError(
+                "`factors` must be one or more positive numbers. "
+                f"Received: factors={self.factors}"
+            )
+
+    def mutate(self, values, rng):
+        return values * rng.choice(self.factors, size=len(values))

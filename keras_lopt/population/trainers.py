@@ -1,0 +1,108 @@
+"""Who trains whom: the rule and theta that apply each member's meta-gradient."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from keras_lopt.rules import Rule, ThetaVector
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainers:
+    """A choice of trainers.
+
+    Attributes:
+        keeps_slots: Whether a member's slots go on from one generation to the
+            next. They can where its trainer never changes.
+    """
+
+    keeps_slots: ClassVar[bool] = False
+
+    def rule(self, member_rule):
+        """The trainers' rule, for members of `member_rule`."""
+        return member_rule
+
+    def draw(self, thetas, scores, initial_thetas, rng):
+        """This generation's trainers.
+
+        Args:
+            thetas: [p, d] the members'.
+            scores: [p] their scores.
+            initial_thetas: [p, d] the members' when training began.
+            rng: A `numpy.random.Generator`.
+
+        Returns:
+            Theta of each member's trainer, [p, d'], and the trainers' places
+            in the population, [p] (-1: not of the population).
+        """
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfTraining(Trainers):
+    """Members are trained by random ones of the best; the best by itself.
+
+    Args:
+        fraction: Of the population that trains, at least one member.
+    """
+
+    fraction: float = 0.25
+
+    def __post_init__(self):
+        if not 0.0 < self.fraction <= 1.0:
+            raise ValueError(
+                "`fraction` must be in (0, 1]. "
+                f"Received: fraction={self.fraction}"
+            )
+
+    def draw(self, thetas, scores, initial_thetas, rng):
+        del initial_thetas
+        order = np.argsort(scores, kind="stable")
+        best = order[: max(1, int(len(order) * self.fraction))]
+        drawn = rng.choice(best, size=len(order))
+        drawn[order[0]] = order[0]
+        return thetas[drawn], drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class FrozenTrainers(Trainers):
+    """Members are trained by random ones as they were at the very start.
+
+    The control that shows what selection does without feedback.
+    """
+
+    def draw(self, thetas, scores, initial_thetas, rng):
+        del scores
+        drawn = rng.integers(len(thetas), size=len(thetas))
+        return initial_thetas[drawn], np.full(len(thetas), -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedTrainer(Trainers):
+    """Everyone is trained by one rule that is not of the population.
+
+    For controls: Adam as outer optimizer, or an optimizer trained before.
+
+    Args:
+        trainer: The `rules.Rule` that trains.
+        theta: Its theta, a dict; default: `trainer.init_theta(0)`, for rules
+            whose theta is not random.
+    """
+
+    trainer: Rule
+    theta: dict | None = None
+
+    keeps_slots: ClassVar[bool] = True
+
+    def rule(self, member_rule):
+        del member_rule
+        return self.trainer
+
+    def draw(self, thetas, scores, initial_thetas, rng):
+        del scores, initial_thetas, rng
+        theta = self.trainer.init_theta(0) if self.theta is None else self.theta
+        self.trainer.check_theta(theta)
+        packed = ThetaVector(self.trainer).pack(theta)
+        count = len(thetas)
+        return np.tile(packed, (count, 1)), np.full(count, -1)

@@ -1,0 +1,67 @@
+"""Keras layers whose behaviour is drawn anew for every problem.
+
+What a problem draws is a non-trainable weight with a random initializer, so a
+task's problems get it like any other initial value.
+"""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class RandomChoice(keras.initializers.Initializer):
+    """Uniform integers in [0, count), as floats.
+
+    Args:
+        count: Number of choices.
+        seed: As for Keras's random initializers.
+    """
+
+    def __init__(self, count, seed=None):
+        self.count = count
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        drawn = keras.random.randint(shape, 0, self.count, seed=self.seed)
+        return ops.cast(drawn, dtype)
+
+    def get_config(self):
+        return {"count": self.count, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class VariedActivation(keras.layers.Layer):
+    """One of several activation functions, chosen by a weight.
+
+    Args:
+        activations: Names of Keras activations.
+    """
+
+    def __init__(self, activations, **kwargs):
+        super().__init__(**kwargs)
+        if len(activations) < 1:
+            raise ValueError(
+                "`activations` must name at least one Keras activation. "
+                f"Received: activations={activations!r}"
+            )
+        self.activations = list(activations)
+        self.choice_initializer = RandomChoice(len(self.activations))
+        self._functions = [keras.activations.get(a) for a in self.activations]
+
+    def build(self, input_shape):
+        self.choice = self.add_weight(
+            name="choice",
+            shape=(),
+            initializer=self.choice_initializer,
+            trainable=False,
+        )
+
+    def call(self, inputs):
+        outputs = self._functions[0](inputs)
+        for i, function in enumerate(self._functions[1:], start=1):
+            chosen = ops.equal(self.choice, float(i))
+            outputs = ops.where(chosen, function(inputs), outputs)
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), "activations": self.activations}

@@ -1,0 +1,289 @@
+"""The compiled functions of the population trainer, on any strategy.
+
+Replicas split the problems of an outer step; each estimates from its share of
+antithetic pairs; the [p, d] meta-gradients are averaged; the update of theta
+is the same on every replica. Inner states stay on the replicas.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt.estimators import EstimatorState, InnerRun
+from keras_lopt.training.outer_update import OuterUpdate
+
+#: Members are scored on data that no gradient ever sees.
+SCORE_SPLIT = "inner_valid"
+
+
+class Program:
+    """Outer step and scoring of a whole population, each one call.
+
+    Args:
+        strategy: A tf.distribute strategy.
+        rule: The members' rule.
+        trainer_rule: The trainers' rule.
+        task: A `tasks.Task`.
+        estimator: An `estimators.Estimator`.
+        members: Size of the population, p.
+        score_problems: Problems that a member is scored on.
+    """
+
+    def __init__(
+        self,
+        strategy,
+        rule,
+        trainer_rule,
+        task,
+        estimator,
+        members,
+        score_problems,
+    ):
+        self.strategy = strategy
+        self.replicas = strategy.num_replicas_in_sync
+        for name, value in (
+            ("pairs", estimator.pairs),
+            ("score_problems", score_problems),
+        ):
+            if value < 1 or value % self.replicas:
+                raise ValueError(
+                    f"`{name}` must be >= 1 and divisible by the number of "
+                    f"replicas, {self.replicas}. Received: {name}={value}"
+                )
+        self.estimator = estimator
+        self.members = members
+        self.pairs = estimator.pairs // self.replicas
+        self.score_problems = score_problems
+        self.inner_run = estimator.inner_run(rule, task)
+        self.score_run = InnerRun(
+            rule, task, estimator.steps_per_estimate, SCORE_SPLIT
+        )
+        self.outer_update = OuterUpdate(rule, trainer_rule)
+        self._compile_outer_step()
+        self._compile_score()
+
+    def _compile_outer_step(self):
+        """Traces what a replica calls, on examples of its arguments."""
+        estimator, seed = self.estimator, tf.zeros([2], tf.int32)
+        state = estimator.initial_state(
+            self.inner_run, self.members, self.pairs, 0
+        )
+        self._draw = _compiled(estimator.draw, state, seed, 0)
+        seeds, noise = state.seeds, state.noise
+        batches = self.inner_run.draw_batches(seeds, state.steps)
+        thetas = noise[:, 0]
+        self._estimate = _compiled(
+            functools.partial(estimator.estimate, self.inner_run),
+            *(thetas, state, seeds, noise, batches),
+        )
+        scalars = tf.zeros([self.members])
+        trainer_size = self.outer_update.trainer_vector.size
+        trainers = (tf.zeros([self.members, trainer_size]), scalars)
+        slots = self.outer_update.blank_slots(self.members)
+        steps = tf.zeros([self.members], tf.int32)
+        self._update = _compiled(
+            self._clip_and_update,
+            *(thetas, slots, steps, trainers, thetas, scalars),
+        )
+
+    def _compile_score(self):
+        run = self.score_run
+        count = self.score_problems // self.replicas
+        seeds = tf.zeros([count, 2], tf.int32)
+        steps = tf.zeros([count], tf.int32)
+        self._advance = _compiled(
+            run.advance,
+            tf.zeros([self.members * count, run.theta_vector.size]),
+            run.blank_states(self.members * count),
+            *(seeds, steps, tf.zeros([self.members * count], tf.int32)),
+            run.draw_batches(seeds, steps),
+        )
+
+    def _clip_and_update(self, *args):
+        thetas, slots, slot_steps, trainers, grads, losses = args
+        grads = self.estimator.clipped(grads)
+        return self.outer_update(
+            thetas, slots, slot_steps, trainers, grads, losses
+        )
+
+    @property
+    def inner_steps_per_outer_step(self):
+        """Inner steps of one outer step, over all members and replicas."""
+        pairs = self.members * self.estimator.pairs
+        return 2 * pairs * self.estimator.steps_per_estimate
+
+    @property
+    def inner_steps_per_scoring(self):
+        """Inner steps of one scoring, over all members and replicas."""
+        return self.members * self.score_problems * self.estimator.horizon
+
+    # Inner states: on the replicas while training, one nest of arrays
+    # [p, all pairs, ...] in checkpoints.
+
+    def initial_state(self):
+        """`EstimatorState` of every replica before the first outer step."""
+        return self._distribute(
+            lambda replica: self.estimator.initial_state(
+                self.inner_run, self.members, self.pairs, replica * self.pairs
+            )
+        )
+
+    def gather_state(self, state):
+        """All replicas' `EstimatorState` as one nest of arrays."""
+        parts = [
+            tf.nest.map_structure(lambda leaf: leaf.numpy(), part)
+            for part in self._local(state)
+        ]
+        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
+
+    def scatter_state(self, state):
+        """The inverse of `gather_state`."""
+
+        def part(replica):
+            first = replica * self.pairs
+            return _map_pairs(
+                lambda axis, leaf: tf.constant(
+                    np.take(leaf, range(first, first + self.pairs), axis)
+                ),
+                state,
+            )
+
+        return self._distribute(part)
+
+    def _distribute(self, value_fn):
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: value_fn(context.replica_id_in_sync_group)
+        )
+
+    def _local(self, nest):
+        """A nest of distributed values -> one nest per local replica."""
+        flat = [
+            self.strategy.experimental_local_results(leaf)
+            for leaf in tf.nest.flatten(nest)
+        ]
+        return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat)]
+
+    def one(self, nest):
+        """What is the same on all replicas, as NumPy."""
+        return tf.nest.map_structure(
+            lambda leaf: leaf.numpy(), self._local(nest)[0]
+        )
+
+    @tf.function
+    def copy_members(self, state, sources):
+        """The inner states with members' parts copied from `sources` [p]."""
+
+        def copy(state):
+            members = (state.inner, state.noise)
+            inner, noise = tf.nest.map_structure(
+                lambda leaf: tf.gather(leaf, sources), members
+            )
+            return state._replace(inner=inner, noise=noise)
+
+        return self.strategy.run(copy, args=(state,))
+
+    @tf.function
+    def outer_step(self, thetas, slots, slot_steps, trainers, state, seed):
+        """One meta-gradient and one update of theta, for all members.
+
+        Args:
+            thetas, slots, slot_steps, trainers: As for `OuterUpdate`.
+            state: From `initial_state` or the last `outer_step`.
+            seed: [2] int32, of this outer step.
+
+        Returns:
+            Distributed (thetas, slots, slot_steps), losses [p], and state.
+        """
+        return self.strategy.run(
+            self._replica_outer_step,
+            args=(thetas, slots, slot_steps, trainers, state, seed),
+        )
+
+    def _replica_outer_step(
+        self, thetas, slots, slot_steps, trainers, state, seed
+    ):
+        context = tf.distribute.get_replica_context()
+        first_pair = self.pairs * context.replica_id_in_sync_group
+        seeds, noise = self._draw(state, seed, first_pair)
+        batches = self.inner_run.draw_batches(seeds, state.steps)
+        grads, losses, state = self._estimate(
+            thetas, state, seeds, noise, batches
+        )
+        grads, losses = self._mean_over_replicas([grads, losses])
+        thetas, slots = self._update(
+            thetas, slots, slot_steps, trainers, grads, losses
+        )
+        return (thetas, slots, slot_steps + 1), losses, state
+
+    @tf.function
+    def score(self, thetas, seed):
+        """Mean losses over whole runs of the scoring problems.
+
+        Args:
+            thetas: [p, d].
+            seed: [2] int32; the same seed gives the same problems.
+
+        Returns:
+            Distributed mean held-out losses [p] and mean training losses [p].
+        """
+        return self.strategy.run(self._replica_score, args=(thetas, seed))
+
+    def _replica_score(self, thetas, seed):
+        context = tf.distribute.get_replica_context()
+        count = self.score_problems // self.replicas
+        first = count * context.replica_id_in_sync_group
+        fold_in = tf.random.experimental.stateless_fold_in
+        seeds = tf.stack([fold_in(seed, first + i) for i in range(count)])
+        particles = tf.repeat(thetas, count, axis=0)  # [p * count, d]
+        problems = tf.tile(tf.range(count), [self.members])
+        states = self.score_run.blank_states(self.members * count)
+        num_steps = self.score_run.num_steps
+        calls = self.estimator.horizon // num_steps
+
+        def body(i, states, held_out, train):
+            steps = tf.fill([count], i * num_steps)
+            batches = self.score_run.draw_batches(seeds, steps)
+            states, train_loss, loss = self._advance(
+                particles, states, seeds, steps, problems, batches
+            )
+            return i + 1, states, held_out + loss, train + train_loss
+
+        zeros = tf.zeros([self.members * count])
+        _, _, held_out, train = tf.while_loop(
+            lambda i, *_: i < calls, body, (0, states, zeros, zeros)
+        )
+        losses = tf.stack([held_out, train]) / calls  # [2, p * count]
+        losses = tf.reshape(losses, [2, self.members, count])
+        losses = tf.reduce_mean(losses, axis=2)
+        losses = self._mean_over_replicas(losses)
+        return losses[0], losses[1]
+
+    def _mean_over_replicas(self, nest):
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.MEAN, nest)
+
+
+def _compiled(function, *examples):
+    """XLA-compiled `function` for arguments like the examples.
+
+    Traced here, outside the strategy, where Keras does not scale losses by
+    the number of replicas; and once, not once per replica.
+    """
+    specs = tf.nest.map_structure(
+        lambda t: tf.TensorSpec(np.shape(t), tf.convert_to_tensor(t).dtype),
+        examples,
+    )
+    function = tf.function(function, jit_compile=True)
+    return function.get_concrete_function(*specs)
+
+
+def _map_pairs(function, *states):
+    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
+    axes = EstimatorState(inner=1, noise=1, seeds=0, steps=0, ends=0)
+    return EstimatorState(
+        *(
+            tf.nest.map_structure(functools.partial(function, axis), *fields)
+            for axis, *fields in zip(axes, *states)
+        )
+    )
