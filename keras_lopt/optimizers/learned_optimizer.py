@@ -106,8 +106,8 @@ class LearnedOptimizer(BackendOptimizer):
     def theta(self):
         """Dict from leaf name to float32 NumPy array, a copy."""
         return {
-            leaf: ops.convert_to_numpy(variable)
-            for leaf, variable in self._theta.items()
+            leaf: ops.convert_to_numpy(value)
+            for leaf, value in self._theta_tensors().items()
         }
 
     def build(self, variables):

@@ -1,0 +1,62 @@
+"""Which file a path or a name means."""
+
+import pytest
+
+from keras_lopt import checkpoints
+from keras_lopt.checkpoints import locations
+
+
+@pytest.fixture
+def bundle(tmp_path, monkeypatch, fused, theta):
+    """A package that ships one optimizer, `tiny`."""
+    folder = tmp_path / "bundled"
+    checkpoints.save(folder / "tiny.safetensors", fused, theta, {"from": "us"})
+    monkeypatch.setattr(locations, "BUNDLED", folder)
+    return folder
+
+
+def test_bundled_names_are_sorted_stems(bundle, fused, theta):
+    checkpoints.save(bundle / "another.safetensors", fused, theta)
+    (bundle / "README.md").write_text("not an optimizer")
+    assert checkpoints.bundled_names() == ["another", "tiny"]
+
+
+def test_a_bundled_name_loads(bundle, fused):
+    rule, _, metadata = checkpoints.load("tiny")
+    assert rule == fused
+    assert metadata == {"from": "us"}
+
+
+def test_a_bundled_name_means_the_same_in_every_directory(
+    bundle, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    assert checkpoints.load("tiny")[2] == {"from": "us"}
+
+
+@pytest.mark.parametrize("name", checkpoints.bundled_names())
+def test_what_the_package_ships_loads_and_says_where_it_comes_from(name):
+    _, _, metadata = checkpoints.load(name)
+    assert metadata
+
+
+def test_an_absent_path_is_answered_with_the_bundled_names(bundle):
+    with pytest.raises(
+        FileNotFoundError, match=r"\['tiny'\]. Received: path='tony'"
+    ):
+        checkpoints.load("tony")
+
+
+def test_a_package_without_bundled_optimizers_has_no_names(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr(locations, "BUNDLED", tmp_path / "absent")
+    assert checkpoints.bundled_names() == []
+
+
+def test_a_directory_must_be_of_a_training_run(tmp_path):
+    with pytest.raises(
+        checkpoints.CheckpointError, match="must hold .*best.safetensors"
+    ):
+        checkpoints.load(tmp_path)

@@ -1,0 +1,88 @@
+"""Set-up and fixtures that the tests of all sub-packages share."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt import rules
+
+# Devices cannot change once TensorFlow has started: two for tf.distribute.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
+
+#: One tensor of every rank that Keras layers use.
+SHAPES = [(), (5,), (6, 4), (3, 4, 5), (3, 3, 2, 6)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def fused():
+    """The fused rule with large steps, so that differences show."""
+    return rules.get("fused", step_mult=0.05)
+
+
+@pytest.fixture
+def theta(fused):
+    """Random theta of `fused`: its updates are arbitrary but not small."""
+    return fused.init_theta(seed=0)
+
+
+@pytest.fixture
+def descent_theta(fused):
+    """Theta of `fused` whose step is the normalised fast momentum."""
+    theta = {
+        k: np.zeros(v, np.float32) for k, v in fused.theta_shapes().items()
+    }
+    momentum = 6  # Index of the feature m * rsqrt(r + 1e-6), decay 0.9.
+    theta["w0"][momentum, :2] = 1.0, -1.0  # relu(x) - relu(-x) = x
+    theta["w1"][0, 0] = theta["w1"][1, 1] = 1.0
+    theta["w2"][:2, 0] = 1.0, -1.0
+    return theta
+
+
+@pytest.fixture
+def random_tensors():
+    """Callable from generator to one random float32 array a shape."""
+
+    def make(rng):
+        return [rng.normal(size=s).astype(np.float32) for s in SHAPES]
+
+    return make
+
+
+@pytest.fixture
+def regression():
+    """64 inputs of 5 numbers and their targets, learnable."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(64, 5)).astype(np.float32)
+    y = np.tanh(x @ rng.normal(size=(5, 1))).astype(np.float32)
+    return x, y
+
+
+@pytest.fixture
+def make_model():
+    """Callable that builds the same small model, with the same weights."""
+
+    def make():
+        keras.utils.set_random_seed(0)
+        return keras.Sequential(
+            [
+                keras.Input((5,)),
+                keras.layers.Dense(3, activation="tanh"),
+                keras.layers.Dense(1),
+            ]
+        )
+
+    return make

@@ -1,0 +1,109 @@
+"""LearnedOptimizer under tf.distribute: two devices train as one."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt import LearnedOptimizer
+
+ALL_OPTIONS = {
+    "clipnorm": 0.1,
+    "weight_decay": 0.01,
+    "use_ema": True,
+    "ema_overwrite_frequency": 2,
+    "gradient_accumulation_steps": 2,
+}
+
+
+@pytest.fixture
+def mirrored():
+    # Not the default collectives: their keys clash between the strategies of
+    # one process.
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+
+
+@pytest.fixture
+def train(fused, theta, make_model, regression):
+    """Callable: trained model and losses under a scope."""
+
+    def run(scope, jit_compile=False, **kwargs):
+        with scope:
+            model = make_model()
+            optimizer = LearnedOptimizer(fused, theta, **kwargs)
+            model.compile(optimizer, loss="mse", jit_compile=jit_compile)
+        history = model.fit(
+            *regression, epochs=2, batch_size=16, shuffle=False, verbose=0
+        )
+        return model, history.history["loss"]
+
+    return run
+
+
+def assert_equal_training(found, expected):
+    (model, losses), (reference, reference_losses) = found, expected
+    np.testing.assert_allclose(losses, reference_losses, rtol=1e-5)
+    variables = model.variables + model.optimizer.variables
+    references = reference.variables + reference.optimizer.variables
+    for variable, value in zip(variables, references, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, ALL_OPTIONS], ids=["plain", "all_options"]
+)
+def test_two_replicas_train_as_one(mirrored, train, options):
+    found = train(mirrored.scope(), **options)
+    assert_equal_training(found, train(contextlib.nullcontext(), **options))
+    model, _ = found
+    for variable in model.trainable_variables + model.optimizer.variables:
+        first, second = variable.value.values
+        np.testing.assert_array_equal(first, second)
+
+
+def test_one_device_strategy_compiles(train):
+    scope = tf.distribute.OneDeviceStrategy("CPU:0").scope()
+    found = train(scope, jit_compile=True)
+    assert_equal_training(found, train(contextlib.nullcontext()))
+
+
+def test_all_options_compile(train):
+    scope = contextlib.nullcontext
+    found = train(scope(), jit_compile=True, **ALL_OPTIONS)
+    assert_equal_training(found, train(scope(), **ALL_OPTIONS))
+
+
+def test_a_custom_loop_sums_the_gradients_of_the_replicas(
+    mirrored, fused, theta
+):
+    with mirrored.scope():
+        variable = tf.Variable([1.0, 2.0])
+        optimizer = LearnedOptimizer(fused, theta)
+        optimizer.build([variable])
+
+    @tf.function
+    def train_step():
+        context = tf.distribute.get_replica_context()
+        share = tf.cast(context.replica_id_in_sync_group, tf.float32) + 1.0
+        optimizer.apply_gradients([(share * tf.ones(2), variable)])
+
+    mirrored.run(train_step)
+    alone = tf.Variable([1.0, 2.0])
+    LearnedOptimizer(fused, theta).apply([3.0 * tf.ones(2)], [alone])
+    np.testing.assert_allclose(variable.numpy(), alone.numpy(), rtol=1e-6)
+
+
+def test_it_must_be_made_in_the_scope_it_is_used_in(
+    mirrored, fused, theta, make_model, regression
+):
+    optimizer = LearnedOptimizer(fused, theta)
+    with mirrored.scope():
+        model = make_model()
+        model.compile(optimizer, loss="mse")
+    with pytest.raises(
+        ValueError, match="inside the `strategy.scope.*Mirrored"
+    ):
+        model.fit(*regression, verbose=0)

@@ -1,0 +1,82 @@
+"""The adam rule against a recorded trace of google/learned_optimization."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from keras_lopt import rules
+
+GOLDEN = pathlib.Path(__file__).parent / "golden" / "learnable_adam.npz"
+
+
+def test_reproduces_the_golden_trace():
+    golden = np.load(GOLDEN, allow_pickle=False)
+    names = json.loads(str(golden["meta_json"]))["tree_order"]
+    rule = rules.get("adam")
+    theta = {leaf: golden[f"theta/{leaf}"] for leaf in rule.theta_shapes()}
+    params = [golden[f"params0/{name}"] for name in names]
+    slots = rule.init_slots(theta, params)
+    for step in range(20):
+        deltas, slots = rule.update(
+            theta,
+            [golden[f"grads/{name}"][step] for name in names],
+            params,
+            slots,
+            {"step": step},
+        )
+        params = [p + d for p, d in zip(params, deltas, strict=True)]
+        for name, param in zip(names, params, strict=True):
+            np.testing.assert_allclose(
+                param, golden[f"params/{name}"][step], rtol=0.0, atol=1e-5
+            )
+    mu = golden["final_state/optax_opt_state/0/mu/w"]
+    momentum = slots[names.index("w")]["momentum"]
+    np.testing.assert_allclose(momentum, mu.reshape(-1), atol=1e-6)
+
+
+def test_theta_holds_the_logarithms_of_the_hyperparameters():
+    theta = rules.get(
+        "adam", learning_rate=0.1, beta1=0.5, beta2=0.75, epsilon=1e-3
+    ).init_theta(0)
+    expected = {
+        "log_lr": 0.1,
+        "one_minus_beta1": 0.5,
+        "one_minus_beta2": 0.25,
+        "log_epsilon": 1e-3,
+    }
+    for leaf, value in expected.items():
+        np.testing.assert_allclose(np.exp(theta[leaf]), value, rtol=1e-6)
+
+
+def test_is_marked_as_hand_designed():
+    assert rules.get("adam").hand_designed
+    assert not rules.get("fused").hand_designed
+
+
+def test_descends():
+    rule = rules.get("adam", learning_rate=0.1)
+    theta = rule.init_theta(0)
+    params = [np.full((4, 3), 2.0, np.float32)]
+    slots = rule.init_slots(theta, params)
+    for step in range(30):
+        deltas, slots = rule.update(
+            theta, [2.0 * params[0]], params, slots, {"step": step}
+        )
+        params = [params[0] + deltas[0].numpy()]
+    assert np.abs(params[0]).max() < 0.5
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"learning_rate": 0.0}, "`learning_rate` must be > 0.*=0.0"),
+        ({"epsilon": -1.0}, "`epsilon` must be > 0.*=-1.0"),
+        ({"beta1": 1.0}, r"`beta1` must be in \[0, 1\).*=1.0"),
+        ({"beta2": -0.1}, r"`beta2` must be in \[0, 1\).*=-0.1"),
+    ],
+)
+def test_refuses_bad_hyperparameters(config, message):
+    with pytest.raises(ValueError, match=message):
+        rules.get("adam", **config)
