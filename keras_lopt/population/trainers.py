@@ -1,4 +1,4 @@
-"""Who trains whom: the rule and theta that apply each member's meta-gradient."""
+"""Who trains whom: whose rule applies each member's meta-gradient."""
 
 import dataclasses
 from typing import ClassVar

@@ -24,7 +24,7 @@ class Rule:
     hand_designed: ClassVar[bool] = False
 
     def get_config(self):
-        """Hyperparameters by name; `rules.get(rule.name, **config)` is equal."""
+        """Hyperparameters; `rules.get(rule.name, **config)` equals the rule."""
         return dataclasses.asdict(self)
 
     def theta_shapes(self):

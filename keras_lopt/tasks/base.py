@@ -125,9 +125,8 @@ class Task:
         Returns:
             (inputs, targets) of shapes [q, t, batch, ...].
         """
-        start, size = self.dataset.range(split)
-        indices, labels, scales = self._draw(
-            seeds, steps, num_steps, split, start, size
+        indices, labels, scales = self._draw_function(num_steps, split)(
+            seeds, steps
         )
         # Gathered outside XLA, whose gather on CPU costs as much as the model.
         inputs = tf.gather(self._inputs, indices)
@@ -136,9 +135,13 @@ class Task:
         targets = tf.gather(labels, targets, axis=1, batch_dims=1)
         return inputs * scales, targets
 
-    @functools.partial(tf.function, jit_compile=True)
-    def _draw(self, seeds, steps, num_steps, split, start, size):
-        """Indices [q, t, batch], label tables [q, classes], scales [q]."""
+    @functools.lru_cache  # noqa: B019  Tasks live as long as the program.
+    def _draw_function(self, num_steps, split):
+        """Compiled: seeds [q, 2], steps [q] -> what `draw_batches` gathers.
+
+        Indices [q, t, batch], label tables [q, classes], scales [q].
+        """
+        start, size = self.dataset.range(split)
 
         def draw_step(seed, step):
             seed = tf.random.experimental.stateless_fold_in(seed, step)
@@ -159,11 +162,15 @@ class Task:
             )
             return indices, table, self.variation.scale("input_scale", seed)
 
-        return tf.map_fn(
-            draw_problem,
-            (seeds, steps),
-            fn_output_signature=(tf.int32, tf.int32, tf.float32),
-        )
+        @functools.partial(tf.function, jit_compile=True)
+        def draw(seeds, steps):
+            return tf.map_fn(
+                draw_problem,
+                (seeds, steps),
+                fn_output_signature=(tf.int32, tf.int32, tf.float32),
+            )
+
+        return draw
 
     def train_loss(self, params, non_trainable, batch, seed):
         """Loss that an inner step descends.

@@ -7,7 +7,6 @@ returns a tensor makes them pure functions of a seed.
 import keras
 import tensorflow as tf
 
-
 #: Name of the state variable of a `keras.random.SeedGenerator` (dropout).
 SEED_STATE = "seed_generator_state"
 

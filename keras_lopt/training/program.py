@@ -156,6 +156,12 @@ class Program:
             lambda context: value_fn(context.replica_id_in_sync_group)
         )
 
+    def on_replicas(self, nest):
+        """A nest of arrays, the same on every replica."""
+        return self._distribute(
+            lambda _: tf.nest.map_structure(tf.constant, nest)
+        )
+
     def _local(self, nest):
         """A nest of distributed values -> one nest per local replica."""
         flat = [

@@ -1,0 +1,106 @@
+"""gin: the only place in the package that knows of it."""
+
+import importlib.util  # noqa: F401  gin 0.5.0 needs it for relative includes.
+import os
+import re
+import warnings
+
+import gin
+
+
+class ConfigError(ValueError):
+    """An experiment's configuration that can't be used."""
+
+
+def load(gin_files, bindings=(), root="gin_configs"):
+    """Parses gin files, then bindings, and finalises the configuration.
+
+    Args:
+        gin_files: Paths; a relative one is looked up as it is, then in `root`.
+        bindings: Lines of gin, such as "run.seed=1"; they override the files.
+        root: Folder of the shipped configurations.
+
+    Raises:
+        FileNotFoundError: A file that is not there; lists what `root` has.
+        ConfigError: What gin can't parse, or a name or parameter that does
+            not exist.
+    """
+    paths = [_find(name, root) for name in gin_files]
+    gin.clear_config()
+    gin.add_config_file_search_path(root)
+    try:
+        for path in paths:
+            gin.parse_config_file(path)
+        gin.parse_config(list(bindings))
+    except (ValueError, AttributeError, ImportError, SyntaxError, OSError) as e:
+        raise ConfigError(
+            f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
+            f"be used. Received: {_first_line(e)}"
+        ) from e
+    _warn_of_unused_macros(paths, bindings)
+
+
+def call(function, *args):
+    """Calls `function` with the parameters that the configuration binds."""
+    try:
+        return gin.get_configurable(function)(*args)
+    except (TypeError, RuntimeError) as error:
+        if "gin" not in str(error).lower() and "required" not in str(error):
+            raise
+        raise ConfigError(
+            f"`{function.__module__}.{function.__name__}` is not configured. "
+            f"Received: {_first_line(error)}"
+        ) from error
+
+
+def text():
+    """The configuration as read, as gin text."""
+    return gin.config_str()
+
+
+def operative_text():
+    """What was in fact used, defaults included, as gin text."""
+    return gin.operative_config_str()
+
+
+def _find(name, root):
+    for path in (name, os.path.join(root, name)):
+        if os.path.isfile(path):
+            return os.path.abspath(path)
+    shipped = sorted(f for f in os.listdir(root) if f.endswith(".gin"))
+    raise FileNotFoundError(
+        f"`gin_file` must be a file, or one of {shipped} in {root}. "
+        f"Received: gin_file={name!r}"
+    )
+
+
+def _first_line(error):
+    return str(error).strip().splitlines()[0] if str(error) else repr(error)
+
+
+def _warn_of_unused_macros(paths, bindings):
+    """A misspelt macro sets nothing, silently: say so."""
+    texts = list(bindings)
+    for path in paths:
+        texts.extend(_with_includes(path))
+    lines = "\n".join(texts)
+    set_here = set(re.findall(r"^([A-Z][A-Z0-9_]*)\s*=", lines, re.MULTILINE))
+    used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_]*)", lines))
+    for name in sorted(set_here - used):
+        warnings.warn(
+            f"Macro {name} is set but never used: is it misspelt? "
+            f"Used macros: {sorted(used)}",
+            stacklevel=3,
+        )
+
+
+def _with_includes(path):
+    with open(path) as file:
+        content = file.read()
+    texts = [content]
+    for name in re.findall(r"^include\s+['\"](.+?)['\"]", content, re.M):
+        for folder in (os.path.dirname(path), os.path.dirname(path) + "/.."):
+            if os.path.isfile(nested := os.path.join(folder, name)):
+                texts.extend(_with_includes(nested))
+                break
+    return texts

@@ -1,0 +1,195 @@
+"""What happens between generations: Keras callbacks, a generation an epoch.
+
+They read the row from the trainer's history: Keras passes logs on as floats.
+"""
+
+import csv
+import os
+import sys
+
+import keras
+import tensorflow as tf
+
+from keras_lopt import checkpoints
+
+
+class Progress(keras.callbacks.Callback):
+    """One live line on a terminal, one line a generation elsewhere.
+
+    Args:
+        stream: Where to write; default: standard output.
+    """
+
+    _TEXT = (
+        "generation {generation}/{total}  outer step {outer_step}  best "
+        "{best_score:.3f} (train {best_train_loss:.3f})  median "
+        "{median_score:.3f}  worst {worst_score:.3f}  accepted "
+        "{accepted_fraction:.2f}  {inner_steps_per_second:,.0f} inner steps/s"
+        "  {seconds:.0f} s"
+    )
+
+    def __init__(self, stream=None):
+        super().__init__()
+        self.stream = stream or sys.stdout
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = self.model.history[-1]
+        text = self._TEXT.format(total=self.params["epochs"], **row)
+        live = self.stream.isatty()
+        if live:
+            done = epoch / max(1, self.params["epochs"])
+            bar = "=" * round(20 * done)
+            # Every 25th generation stays on the screen: the run's story.
+            end = "\n" if epoch % 25 == 0 else ""
+            text = f"\r\x1b[2K[{bar:<20}] {text}{end}"
+        else:
+            text += "\n"
+        self.stream.write(text)
+        self.stream.flush()
+
+    def on_train_end(self, logs=None):
+        if self.stream.isatty():
+            self.stream.write("\n")
+
+
+class CSVHistory(keras.callbacks.Callback):
+    """history.csv, a row a generation; members.csv, a row a child.
+
+    Args:
+        folder: Where the files are. Rows after the trainer's generation, from
+            a run that was killed, are dropped when training begins.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self._history = os.path.join(folder, "history.csv")
+        self._members = os.path.join(folder, "members.csv")
+
+    def on_train_begin(self, logs=None):
+        _write_csv(self._history, self.model.history)
+        if not os.path.exists(self._members):
+            return
+        with open(self._members, newline="") as file:
+            rows = [
+                row
+                for row in csv.DictReader(file)
+                if (row["generation"] or "").isdigit()
+                and int(row["generation"]) <= self.model.generation
+                and None not in row.values()
+            ]
+        _write_csv(self._members, rows)
+
+    def on_epoch_end(self, epoch, logs=None):
+        _append_csv(self._history, self.model.history[-1:])
+        _append_csv(self._members, self.model.last_generation)
+
+
+def _write_csv(path, rows):
+    temporary = f"{path}.tmp"
+    with open(temporary, "w", newline="") as file:
+        if rows:
+            writer = csv.DictWriter(file, rows[0].keys())
+            writer.writeheader()
+            writer.writerows(rows)
+    os.replace(temporary, path)
+
+
+def _append_csv(path, rows):
+    if not rows:
+        return
+    with open(path, "a", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        if file.tell() == 0:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """The history as TensorBoard scalars over generations.
+
+    Args:
+        folder: Where the event files are.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self._folder = folder
+        self._writer = None
+
+    def on_train_begin(self, logs=None):
+        self._writer = tf.summary.create_file_writer(self._folder)
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._writer.as_default(step=epoch):
+            for name, value in self.model.history[-1].items():
+                tf.summary.scalar(name, value)
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+
+class BestMember(keras.callbacks.Callback):
+    """Keeps the best member's optimizer file up to date.
+
+    Args:
+        path: Of the file.
+        metadata: Provenance, a dict of JSON types; score and generation are
+            added.
+    """
+
+    def __init__(self, path, metadata):
+        super().__init__()
+        self._path = path
+        self._metadata = metadata
+        self._saved = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        trainer = self.model
+        row = trainer.history[-1]
+        if row["best_id"] == self._saved:
+            return
+        metadata = {
+            **self._metadata,
+            "generation": row["generation"],
+            "outer_step": row["outer_step"],
+            "score": row["best_score"],
+            "train_loss": row["best_train_loss"],
+        }
+        checkpoints.save(
+            self._path, trainer.rule, trainer.best_theta(), metadata
+        )
+        self._saved = row["best_id"]
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the training state after every `every`-th generation.
+
+    Args:
+        checkpoint: A `TrainingCheckpoint`.
+        every: Generations between two saves.
+    """
+
+    def __init__(self, checkpoint, every=1):
+        super().__init__()
+        self._checkpoint = checkpoint
+        self._every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch % self._every == 0:
+            self._checkpoint.save()
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Stops after a number of seconds of training, compilation not counted.
+
+    Args:
+        seconds: The limit.
+    """
+
+    def __init__(self, seconds):
+        super().__init__()
+        self._seconds = seconds
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.seconds >= self._seconds:
+            self.model.stop_training = True

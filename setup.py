@@ -1,0 +1,61 @@
+"""Packaging of keras_lopt. The pinned, tested set is in constraints.txt."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).resolve().parent
+
+
+def read_version():
+    """`__version__` of the package, read without importing it."""
+    source = (ROOT / "keras_lopt" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)
+    if match is None:
+        raise RuntimeError(
+            '`keras_lopt/__init__.py` must have a line `__version__ = "X.Y.Z"`.'
+        )
+    return match[1]
+
+
+setuptools.setup(
+    name="keras_lopt",
+    version=read_version(),
+    description="Learned optimizers for Keras 3 that train themselves.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    keywords="keras tensorflow learned-optimizers meta-learning",
+    python_requires=">=3.10",
+    packages=setuptools.find_packages(include=["keras_lopt", "keras_lopt.*"]),
+    package_data={
+        "keras_lopt.checkpoints": ["bundled/*.safetensors", "bundled/*.md"],
+    },
+    install_requires=[
+        "absl-py>=2.1",
+        "gin-config>=0.5,<0.6",
+        "keras>=3.12,<4",  # 3.12 is the last for Python 3.10
+        "matplotlib>=3.8",
+        "numpy>=1.26,<3",
+        "safetensors>=0.4.3",
+        "scikit-learn>=1.5",
+        "tensorflow>=2.20,<3",
+        "tensorflow-datasets>=4.9.9",
+        "tensorflow-probability>=0.25",
+        "tf-keras>=2.20,<3",  # TensorFlow Probability imports it
+    ],
+    extras_require={
+        "jax": ["jax>=0.5"],
+        "test": ["hypothesis>=6.100", "pytest>=8.2", "ruff>=0.12"],
+        "torch": ["torch>=2.5"],
+    },
+)

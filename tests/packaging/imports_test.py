@@ -1,0 +1,189 @@
+"""Which sub-package may import which, read from the syntax trees."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_lopt
+
+# Sub-package (or top-level module) -> what it may import of the package.
+ALLOWED = {
+    "__init__": {"optimizers"},  # on first use
+    "config": set(),
+    "rules": set(),
+    "checkpoints": {"rules"},
+    "optimizers": {"rules", "checkpoints"},
+    "tasks": set(),
+    "estimators": {"rules", "tasks"},
+    "population": set(),
+    "training": {
+        "checkpoints",
+        "config",
+        "estimators",
+        "optimizers",
+        "population",
+        "rules",
+        "tasks",
+    },
+    "evaluation": {"checkpoints", "config", "optimizers", "rules", "tasks"},
+}
+# No TensorFlow, so that these work on every backend (or on none).
+ALLOWED_THIRD_PARTY = {
+    "rules": {"keras", "numpy"},
+    "checkpoints": {"keras", "numpy", "safetensors"},
+    "population": {"numpy"},
+}
+
+
+def imported_names(tree, package):
+    """Dotted names that a module imports, at any depth.
+
+    Args:
+        tree: Syntax tree of the module.
+        package: Dotted name of the package it lies in, for relative imports.
+
+    Returns:
+        Set of names; `from a.b import c` gives `a.b.c`.
+    """
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [node.module] if node.module else []
+            if node.level:
+                parents = package.split(".")
+                base = parents[: len(parents) - node.level + 1] + base
+            names.update(".".join([*base, a.name]) for a in node.names)
+        elif _is_import_module(node):
+            names.add(node.args[0].value)
+    return names
+
+
+def _is_import_module(node):
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith("import_module")
+        and bool(node.args)
+        and isinstance(node.args[0], ast.Constant)
+    )
+
+
+def arrows(tree, package):
+    """Sub-packages that a module of `package` imports, its own left out."""
+    targets = set()
+    for name in imported_names(tree, package):
+        top, *rest = name.split(".")
+        if top != "keras_lopt":
+            continue
+        target = rest[0] if rest else "keras_lopt"
+        target = "optimizers" if target == "LearnedOptimizer" else target
+        if not target.startswith("__"):  # __version__
+            targets.add(target)
+    return targets - {package.partition(".")[2].partition(".")[0]}
+
+
+def third_party(tree, package):
+    """Top-level names outside the standard library that a module imports."""
+    tops = {name.partition(".")[0] for name in imported_names(tree, package)}
+    return tops - set(sys.stdlib_module_names) - {"keras_lopt"}
+
+
+def package_of(path):
+    """`keras_lopt/rules/base.py` -> `keras_lopt.rules`."""
+    return ".".join(pathlib.PurePosixPath(path).parent.parts)
+
+
+def part_of(path):
+    """`keras_lopt/rules/base.py` -> `rules`; keras_lopt/config.py -> config."""
+    return pathlib.PurePosixPath(path).with_suffix("").parts[1]
+
+
+@pytest.mark.parametrize(
+    "source, expected",
+    [
+        ("import keras_lopt.tasks.mlp", {"tasks"}),
+        ("import keras_lopt", {"keras_lopt"}),
+        ("from keras_lopt import tasks, __version__", {"tasks"}),
+        ("from keras_lopt import LearnedOptimizer", {"optimizers"}),
+        ("from keras_lopt.rules.base import Rule", set()),
+        ("from . import base", set()),
+        ("from .. import tasks", {"tasks"}),
+        ("from ..tasks.mlp import digits_mlp", {"tasks"}),
+        ("def f():\n    from keras_lopt import training", {"training"}),
+        ("importlib.import_module('keras_lopt.training')", {"training"}),
+        ("import keras, numpy.linalg", set()),
+    ],
+)
+def test_arrows_of_one_module_in_rules(source, expected):
+    assert arrows(ast.parse(source), "keras_lopt.rules") == expected
+
+
+def test_third_party_of_one_module():
+    tree = ast.parse("import os, tensorflow as tf\nfrom keras import ops")
+    assert third_party(tree, "keras_lopt.rules") == {"tensorflow", "keras"}
+
+
+def test_every_part_of_the_package_has_its_arrows(package_trees):
+    assert {part_of(path) for path in package_trees} <= set(ALLOWED)
+
+
+def test_only_the_allowed_arrows(package_trees):
+    forbidden = {
+        path: found
+        for path, tree in package_trees.items()
+        if (found := arrows(tree, package_of(path)) - ALLOWED[part_of(path)])
+    }
+    assert forbidden == {}
+
+
+@pytest.mark.parametrize("part", ALLOWED_THIRD_PARTY)
+def test_third_party_imports(part, package_trees):
+    forbidden = {
+        path: found
+        for path, tree in package_trees.items()
+        if part_of(path) == part
+        and (
+            found := third_party(tree, package_of(path))
+            - ALLOWED_THIRD_PARTY[part]
+        )
+    }
+    assert forbidden == {}
+
+
+def test_only_config_imports_gin(package_trees):
+    importers = [
+        path
+        for path, tree in package_trees.items()
+        if "gin" in third_party(tree, package_of(path))
+    ]
+    assert importers == ["keras_lopt/config.py"]
+
+
+@pytest.mark.parametrize("name", keras_lopt.__all__)
+def test_public_name_loads(name):
+    assert getattr(keras_lopt, name).__doc__
+    assert name in dir(keras_lopt)
+
+
+def test_unknown_public_name_lists_the_known_ones():
+    with pytest.raises(AttributeError, match="has no attribute 'rulez'.*rules"):
+        _ = keras_lopt.rulez
+
+
+def test_importing_the_package_loads_no_backend():
+    program = (
+        "import sys, keras_lopt\n"
+        "print({'keras', 'tensorflow', 'gin'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=pathlib.Path(keras_lopt.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "set()\n"
