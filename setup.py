@@ -48,6 +48,7 @@ setuptools.setup(
         "numpy>=1.26,<3",
         "safetensors>=0.4.3",
         "scikit-learn>=1.5",
+        "tensorboard>=2.20,<3",  # tf.summary writes with it
         "tensorflow>=2.20,<3",
         "tensorflow-datasets>=4.9.9",
         "tensorflow-probability>=0.25",

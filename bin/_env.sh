@@ -46,7 +46,8 @@ make_environment() {
     die "KERAS_LOPT_VENV must be a virtual environment, or a new or empty
 directory to make one in. Received: KERAS_LOPT_VENV=$venv"
   fi
-  echo "Installing the pinned packages into $venv (once; about 3 minutes and 3 GB)"
+  echo "Installing the pinned packages into $venv" \
+    "(once; about 3 minutes and 3 GB)"
   rm -f -- "$stamp"
   python3 -m venv "$venv"
   "$PYTHON" --version >/dev/null 2>&1 ||

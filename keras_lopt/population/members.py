@@ -30,6 +30,22 @@ class Members:
     ids: np.ndarray
     parents: np.ndarray
 
+    @classmethod
+    def initial(cls, thetas, slots, ids):
+        """Members before any training, not scored yet."""
+        count = len(thetas)
+        unknown = np.full(count, np.inf)
+        return cls(
+            thetas=thetas,
+            slots=slots,
+            slot_steps=np.zeros(count, np.int32),
+            multipliers=np.ones(count),
+            scores=unknown,
+            train_losses=unknown,
+            ids=ids,
+            parents=np.full(count, -1),
+        )
+
     def map(self, function, *others):
         """A new `Members` of function(own leaf, others' leaves...)."""
 
@@ -61,6 +77,12 @@ class Members:
             return np.where(where, new, old)
 
         return self.map(choose, children)
+
+    def best_of(self, *others):
+        """As many members as these, the best of them and the others."""
+        everyone = self.map(lambda *leaves: np.concatenate(leaves), *others)
+        order = np.argsort(everyone.scores, kind="stable")
+        return everyone.take(order[: len(self.scores)])
 
     @property
     def best(self):

@@ -145,20 +145,20 @@ class BestMember(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         trainer = self.model
-        row = trainer.history[-1]
-        if row["best_id"] == self._saved:
+        members, best = trainer.members, trainer.members.best
+        if members.ids[best] == self._saved:
             return
         metadata = {
             **self._metadata,
-            "generation": row["generation"],
-            "outer_step": row["outer_step"],
-            "score": row["best_score"],
-            "train_loss": row["best_train_loss"],
+            "generation": trainer.generation,
+            "outer_step": trainer.outer_step,
+            "score": float(members.scores[best]),
+            "train_loss": float(members.train_losses[best]),
         }
         checkpoints.save(
             self._path, trainer.rule, trainer.best_theta(), metadata
         )
-        self._saved = row["best_id"]
+        self._saved = members.ids[best]
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -10,8 +10,9 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt.estimators import EstimatorState, InnerRun
+from keras_lopt.estimators import InnerRun
 from keras_lopt.training.outer_update import OuterUpdate
+from keras_lopt.training.replicas import Replicas
 
 #: Members are scored on data that no gradient ever sees.
 SCORE_SPLIT = "inner_valid"
@@ -41,19 +42,19 @@ class Program:
         score_problems,
     ):
         self.strategy = strategy
-        self.replicas = strategy.num_replicas_in_sync
+        self.replicas = Replicas(strategy)
         for name, value in (
             ("pairs", estimator.pairs),
             ("score_problems", score_problems),
         ):
-            if value < 1 or value % self.replicas:
+            if value < 1 or value % self.replicas.count:
                 raise ValueError(
                     f"`{name}` must be >= 1 and divisible by the number of "
-                    f"replicas, {self.replicas}. Received: {name}={value}"
+                    f"replicas, {self.replicas.count}. Received: {name}={value}"
                 )
         self.estimator = estimator
         self.members = members
-        self.pairs = estimator.pairs // self.replicas
+        self.pairs = estimator.pairs // self.replicas.count
         self.score_problems = score_problems
         self.inner_run = estimator.inner_run(rule, task)
         self.score_run = InnerRun(
@@ -89,7 +90,7 @@ class Program:
 
     def _compile_score(self):
         run = self.score_run
-        count = self.score_problems // self.replicas
+        count = self.score_problems // self.replicas.count
         seeds = tf.zeros([count, 2], tf.int32)
         steps = tf.zeros([count], tf.int32)
         self._advance = _compiled(
@@ -118,62 +119,12 @@ class Program:
         """Inner steps of one scoring, over all members and replicas."""
         return self.members * self.score_problems * self.estimator.horizon
 
-    # Inner states: on the replicas while training, one nest of arrays
-    # [p, all pairs, ...] in checkpoints.
-
     def initial_state(self):
         """`EstimatorState` of every replica before the first outer step."""
-        return self._distribute(
+        return self.replicas.distribute(
             lambda replica: self.estimator.initial_state(
                 self.inner_run, self.members, self.pairs, replica * self.pairs
             )
-        )
-
-    def gather_state(self, state):
-        """All replicas' `EstimatorState` as one nest of arrays."""
-        parts = [
-            tf.nest.map_structure(lambda leaf: leaf.numpy(), part)
-            for part in self._local(state)
-        ]
-        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
-
-    def scatter_state(self, state):
-        """The inverse of `gather_state`."""
-
-        def part(replica):
-            first = replica * self.pairs
-            return _map_pairs(
-                lambda axis, leaf: tf.constant(
-                    np.take(leaf, range(first, first + self.pairs), axis)
-                ),
-                state,
-            )
-
-        return self._distribute(part)
-
-    def _distribute(self, value_fn):
-        return self.strategy.experimental_distribute_values_from_function(
-            lambda context: value_fn(context.replica_id_in_sync_group)
-        )
-
-    def on_replicas(self, nest):
-        """A nest of arrays, the same on every replica."""
-        return self._distribute(
-            lambda _: tf.nest.map_structure(tf.constant, nest)
-        )
-
-    def _local(self, nest):
-        """A nest of distributed values -> one nest per local replica."""
-        flat = [
-            self.strategy.experimental_local_results(leaf)
-            for leaf in tf.nest.flatten(nest)
-        ]
-        return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat)]
-
-    def one(self, nest):
-        """What is the same on all replicas, as NumPy."""
-        return tf.nest.map_structure(
-            lambda leaf: leaf.numpy(), self._local(nest)[0]
         )
 
     @tf.function
@@ -188,6 +139,27 @@ class Program:
             return state._replace(inner=inner, noise=noise)
 
         return self.strategy.run(copy, args=(state,))
+
+    def train(self, trained, trainers, state, seeds):
+        """As many outer steps as there are seeds.
+
+        Args:
+            trained: Arrays (thetas, slots, slot_steps), as for `OuterUpdate`.
+            trainers: Arrays (thetas, update multipliers), likewise.
+            state: From `initial_state` or the last `train`.
+            seeds: Iterable of [2] int32.
+
+        Returns:
+            Arrays (thetas, slots, slot_steps), the last outer losses [p], and
+            the new state.
+        """
+        trained = self.replicas.broadcast(trained)
+        trainers = tf.nest.map_structure(tf.constant, trainers)
+        for seed in seeds:
+            trained, losses, state = self.outer_step(
+                *trained, trainers, state, seed
+            )
+        return *self.replicas.one((trained, losses)), state
 
     @tf.function
     def outer_step(self, thetas, slots, slot_steps, trainers, state, seed):
@@ -237,7 +209,7 @@ class Program:
 
     def _replica_score(self, thetas, seed):
         context = tf.distribute.get_replica_context()
-        count = self.score_problems // self.replicas
+        count = self.score_problems // self.replicas.count
         first = count * context.replica_id_in_sync_group
         fold_in = tf.random.experimental.stateless_fold_in
         seeds = tf.stack([fold_in(seed, first + i) for i in range(count)])
@@ -282,14 +254,3 @@ def _compiled(function, *examples):
     )
     function = tf.function(function, jit_compile=True)
     return function.get_concrete_function(*specs)
-
-
-def _map_pairs(function, *states):
-    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
-    axes = EstimatorState(inner=1, noise=1, seeds=0, steps=0, ends=0)
-    return EstimatorState(
-        *(
-            tf.nest.map_structure(functools.partial(function, axis), *fields)
-            for axis, *fields in zip(axes, *states)
-        )
-    )

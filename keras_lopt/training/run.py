@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 
-import keras_lopt
-from keras_lopt import config
+from keras_lopt import __version__, config
 from keras_lopt.training import callbacks
 from keras_lopt.training.checkpointing import TrainingCheckpoint
+from keras_lopt.training.schedule import Schedule
 from keras_lopt.training.strategy import make_strategy
-from keras_lopt.training.trainer import PopulationTrainer, Schedule
+from keras_lopt.training.trainer import PopulationTrainer
 
 
 def run(
@@ -98,7 +98,7 @@ def run(
 
 def _callbacks(out_dir, experiment, checkpoint, seconds):
     metadata = {
-        "trained_by": f"keras_lopt {keras_lopt.__version__}",
+        "trained_by": f"keras_lopt {__version__}",
         "experiment": experiment,
     }
     # The state is saved last: what it says is done has been written.

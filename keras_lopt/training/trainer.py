@@ -7,7 +7,6 @@ mutated: here these are settings.
 """
 
 import concurrent.futures
-import dataclasses
 import time
 
 import keras
@@ -21,34 +20,10 @@ from keras_lopt.population import (
     SelfTraining,
 )
 from keras_lopt.rules import ThetaVector
+from keras_lopt.training import records
+from keras_lopt.training.evolution import Evolution
 from keras_lopt.training.program import Program
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How often things happen, and how many of them there are.
-
-    Args:
-        population: Number of members, p.
-        outer_steps: Outer steps a generation.
-        score_problems: Whole problems that a member is scored on.
-        redraw_every: Generations after which the scoring problems are drawn
-            anew and everyone is scored again.
-    """
-
-    population: int = 8
-    outer_steps: int = 25
-    score_problems: int = 16
-    redraw_every: int = 20
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{field.name}` must be an integer >= 1. "
-                    f"Received: {field.name}={value!r}"
-                )
+from keras_lopt.training.schedule import Schedule
 
 
 class PopulationTrainer:
@@ -108,15 +83,10 @@ class PopulationTrainer:
         self.stop_training = False
         self.history = []
         self.last_generation = []
-        self.initial_thetas = np.stack(
-            [
-                self.theta_vector.pack(rule.init_theta((seed, i)))
-                for i in range(self.schedule.population)
-            ]
-        )
         self.members = None
         self.inner_state = None
         self._program = None
+        self._evolution = None
 
     @property
     def outer_step(self):
@@ -128,46 +98,49 @@ class PopulationTrainer:
         if self._program is not None:
             return
         start = time.perf_counter()
-        trainer_rule = self.trainers.rule(self.rule)
         self._program = program = Program(
             self.strategy,
             self.rule,
-            trainer_rule,
+            self.trainers.rule(self.rule),
             self.task,
             self.estimator,
             self.schedule.population,
             self.schedule.score_problems,
         )
-        self._start_population()
+        self.inner_state = program.initial_state()
+        self.members = self._random_members(0)
+        self._evolution = evolution = Evolution(
+            program,
+            self.schedule,
+            self.trainers,
+            self.selection,
+            self.mutation,
+            self.members.thetas,
+            self.seed,
+        )
+        size = program.outer_update.trainer_vector.size
+        teachers = np.zeros([self.schedule.population, size], np.float32)
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            # Pure functions: their results are thrown away.
-            zeros = np.zeros(self.schedule.population)
-            trainer_size = program.outer_update.trainer_vector.size
-            trained = pool.submit(
-                self._outer_steps,
-                self.members,
-                np.zeros([len(zeros), trainer_size], np.float32),
-                self.inner_state,
-                1,
-            )
-            scored = pool.submit(self._score, self.initial_thetas, 0)
-            trained.result(), scored.result()
+            # Pure functions: they compile, and what they return is dropped.
+            state = self.inner_state
+            calls = [
+                (evolution.train, self.members, teachers, state, 0, 1),
+                (evolution.score, self.members, 0),
+            ]
+            for future in [pool.submit(*call) for call in calls]:
+                future.result()
         self.compile_seconds = time.perf_counter() - start
 
-    def _start_population(self):
+    def _random_members(self, number):
+        """The random population `number`, not scored."""
         count = self.schedule.population
-        unknown = np.full(count, np.inf)
-        self.members = Members(
-            thetas=self.initial_thetas,
-            slots=self._program.outer_update.blank_slots(count),
-            slot_steps=np.zeros(count, np.int32),
-            multipliers=np.ones(count),
-            scores=unknown,
-            train_losses=unknown,
-            ids=np.arange(count),
-            parents=np.full(count, -1),
+        ids = number * count + np.arange(count)
+        thetas = [self.rule.init_theta((self.seed, int(i))) for i in ids]
+        return Members.initial(
+            np.stack([self.theta_vector.pack(theta) for theta in thetas]),
+            self._program.outer_update.blank_slots(count),
+            ids,
         )
-        self.inner_state = self._program.initial_state()
 
     def fit(self, generations, callbacks=()):
         """Trains until `generations` are done.
@@ -196,131 +169,56 @@ class PopulationTrainer:
             self._begin(callbacks)
         while self.generation < generations and not self.stop_training:
             callbacks.on_epoch_begin(self.generation + 1)
-            start = time.perf_counter()
-            accepted, losses = self._run_generation()
-            self.seconds += time.perf_counter() - start
-            self._record(accepted, losses)
+            self._run_generation()
             callbacks.on_epoch_end(self.generation, self.history[-1])
         callbacks.on_train_end()
         return self.history
 
     def _begin(self, callbacks):
-        """Scores the random population: row 0 of the history."""
+        """Chooses the members among random ones: row 0 of the history."""
         start = time.perf_counter()
-        scores, train_losses = self._score(self.members.thetas, 0)
-        self.members.scores, self.members.train_losses = scores, train_losses
+        candidates = [
+            self._evolution.score(self._random_members(i), 0)
+            for i in range(self.schedule.candidates)
+        ]
+        self.members = candidates[0].best_of(*candidates[1:])
+        self._evolution.initial_thetas = self.members.thetas
         self.seconds += time.perf_counter() - start
-        self._record(np.ones(len(scores), bool), scores)
+        # The row shows a population as drawn, not the choice from all.
+        everyone = np.ones(self.schedule.population, bool)
+        self._record(candidates[0], everyone, candidates[0].scores)
         callbacks.on_epoch_end(0, self.history[-1])
 
     def _run_generation(self):
-        """One generation. Returns who was accepted and the outer losses."""
-        rng = np.random.default_rng((self.seed, self.generation))
-        if self.generation and not self.generation % self.schedule.redraw_every:
-            members = self.members
-            members.scores, members.train_losses = self._score(
-                members.thetas, self._scoring
-            )
-        members = self.members
-        count = len(members.ids)
-        trainers, drawn = self.trainers.draw(
-            members.thetas, members.scores, self.initial_thetas, rng
+        start = time.perf_counter()
+        outcome = self._evolution.next(
+            self.members, self.inner_state, self.generation
         )
-        sources = self.selection.sources(members.scores, rng)
-        children = members.take(sources)
-        children.parents = members.ids[sources]
-        children.ids = (self.generation + 1) * count + np.arange(count)
-        children.multipliers = self.mutation.mutate(children.multipliers, rng)
-        if not self.trainers.keeps_slots:
-            children.slot_steps = np.zeros(count, np.int32)
-        state = self.inner_state
-        if not np.array_equal(sources, np.arange(count)):
-            state = self._program.copy_members(state, tf.constant(sources))
-        children, losses, self.inner_state = self._outer_steps(
-            children, trainers, state, self.schedule.outer_steps
-        )
-        children.scores, children.train_losses = self._score(
-            children.thetas, self._scoring
-        )
-        accepted = self.selection.accepted(members.scores, children.scores)
-        self._record_members(children, drawn, accepted)
-        self.members = members.replace_where(accepted, children)
+        self.members, self.inner_state = outcome.members, outcome.inner_state
+        self.last_generation = outcome.child_rows
         self.generation += 1
-        return accepted, losses
+        self.seconds += time.perf_counter() - start
+        self._record(self.members, outcome.accepted, outcome.losses)
 
-    @property
-    def _scoring(self):
-        """Number of the set of scoring problems in use."""
-        return self.generation // self.schedule.redraw_every
-
-    def _outer_steps(self, members, trainers, state, count):
-        """`count` outer steps: members, last outer losses, inner state."""
-        program = self._program
-        trained = program.on_replicas(
-            (members.thetas, members.slots, members.slot_steps)
+    def _record(self, members, accepted, losses):
+        scorings = (
+            self.schedule.candidates
+            + self.generation
+            + self._evolution.scoring(self.generation)
         )
-        trainers = (
-            tf.constant(trainers),
-            tf.constant(members.multipliers, tf.float32),
-        )
-        for i in range(count):
-            seed = tf.random.experimental.stateless_fold_in(
-                [self.seed, 0], self.outer_step + i
-            )
-            trained, losses, state = program.outer_step(
-                *trained, trainers, state, seed
-            )
-        thetas, slots, slot_steps = program.one(trained)
-        members = dataclasses.replace(
-            members, thetas=thetas, slots=slots, slot_steps=slot_steps
-        )
-        return members, program.one(losses), state
-
-    def _score(self, thetas, scoring):
-        """Held-out and training losses [p] on scoring problems `scoring`."""
-        seed = tf.random.experimental.stateless_fold_in([self.seed, 1], scoring)
-        return self._program.one(self._program.score(tf.constant(thetas), seed))
-
-    def _record(self, accepted, losses):
-        members, program = self.members, self._program
-        best = members.best
-        scorings = self.generation + 1 + self._scoring
         inner_steps = (
-            self.outer_step * program.inner_steps_per_outer_step
-            + scorings * program.inner_steps_per_scoring
+            self.outer_step * self._program.inner_steps_per_outer_step
+            + scorings * self._program.inner_steps_per_scoring
         )
+        clock = {
+            "generation": self.generation,
+            "outer_step": self.outer_step,
+            "inner_steps": inner_steps,
+            "seconds": self.seconds,
+        }
         self.history.append(
-            {
-                "generation": self.generation,
-                "outer_step": self.outer_step,
-                "best_score": float(members.scores[best]),
-                "median_score": float(np.median(members.scores)),
-                "worst_score": float(np.max(members.scores)),
-                "best_train_loss": float(members.train_losses[best]),
-                "accepted_fraction": float(np.mean(accepted)),
-                "mean_outer_loss": float(np.mean(losses)),
-                "best_multiplier": float(members.multipliers[best]),
-                "best_id": int(members.ids[best]),
-                "inner_steps": int(inner_steps),
-                "inner_steps_per_second": inner_steps / self.seconds,
-                "seconds": self.seconds,
-            }
+            records.generation_row(clock, members, accepted, losses)
         )
-
-    def _record_members(self, children, drawn, accepted):
-        ids = self.members.ids
-        self.last_generation = [
-            {
-                "generation": self.generation + 1,
-                "id": int(children.ids[i]),
-                "parent": int(children.parents[i]),
-                "trainer": int(ids[drawn[i]]) if drawn[i] >= 0 else -1,
-                "multiplier": float(children.multipliers[i]),
-                "score": float(children.scores[i]),
-                "accepted": int(accepted[i]),
-            }
-            for i in range(len(ids))
-        ]
 
     def best_theta(self):
         """Theta of the best member, a dict of arrays."""
@@ -334,9 +232,9 @@ class PopulationTrainer:
         return {
             "generation": np.int64(self.generation),
             "seconds": np.float64(self.seconds),
-            "initial_thetas": self.initial_thetas,
+            "initial_thetas": self._evolution.initial_thetas,
             "members": vars(self.members).copy(),
-            "inner_state": self._program.gather_state(self.inner_state),
+            "inner_state": self._program.replicas.gather(self.inner_state),
         }
 
     def set_state(self, state, history):
@@ -344,7 +242,7 @@ class PopulationTrainer:
         self.compile()
         self.generation = int(state["generation"])
         self.seconds = float(state["seconds"])
-        self.initial_thetas = np.asarray(state["initial_thetas"])
+        self._evolution.initial_thetas = np.asarray(state["initial_thetas"])
         self.members = Members(**state["members"])
-        self.inner_state = self._program.scatter_state(state["inner_state"])
+        self.inner_state = self._program.replicas.scatter(state["inner_state"])
         self.history = list(history)

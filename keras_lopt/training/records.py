@@ -1,0 +1,55 @@
+"""The rows of history.csv and members.csv."""
+
+import numpy as np
+
+
+def generation_row(clock, members, accepted, losses):
+    """A generation in numbers.
+
+    Args:
+        clock: Dict of generation, outer_step, inner_steps and seconds.
+        members: `population.Members` after selection.
+        accepted: [p] bool, whose child took its place.
+        losses: [p] outer losses of the last outer step.
+    """
+    best = members.best
+    return {
+        "generation": clock["generation"],
+        "outer_step": clock["outer_step"],
+        "best_score": float(members.scores[best]),
+        "median_score": float(np.median(members.scores)),
+        "worst_score": float(np.max(members.scores)),
+        "best_train_loss": float(members.train_losses[best]),
+        "accepted_fraction": float(np.mean(accepted)),
+        "mean_outer_loss": float(np.mean(losses)),
+        "best_multiplier": float(members.multipliers[best]),
+        "best_id": int(members.ids[best]),
+        "inner_steps": clock["inner_steps"],
+        "inner_steps_per_second": clock["inner_steps"] / clock["seconds"],
+        "seconds": clock["seconds"],
+    }
+
+
+def child_rows(generation, members, children, drawn, accepted):
+    """Who came from whom, was trained by whom, and was accepted.
+
+    Args:
+        generation: Number of the children's generation.
+        members: `population.Members` that the children compete with.
+        children: `population.Members`, scored.
+        drawn: [p] places of the children's trainers in the population, -1 for
+            a trainer that is not of it.
+        accepted: [p] bool.
+    """
+    return [
+        {
+            "generation": generation,
+            "id": int(children.ids[i]),
+            "parent": int(children.parents[i]),
+            "trainer": int(members.ids[drawn[i]]) if drawn[i] >= 0 else -1,
+            "multiplier": float(children.multipliers[i]),
+            "score": float(children.scores[i]),
+            "accepted": int(accepted[i]),
+        }
+        for i in range(len(drawn))
+    ]

@@ -1,0 +1,82 @@
+"""Values on the replicas of a strategy, and their way to and from arrays.
+
+Inner states live on the replicas while training, each with its own pairs; in
+a checkpoint they are one nest of arrays with all pairs.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt.estimators import EstimatorState
+
+#: Which axis of each part of an `EstimatorState` is that of the pairs.
+_PAIR_AXES = EstimatorState(inner=1, noise=1, seeds=0, steps=0, ends=0)
+
+
+class Replicas:
+    """The replicas of a strategy.
+
+    Args:
+        strategy: A tf.distribute strategy.
+    """
+
+    def __init__(self, strategy):
+        self._strategy = strategy
+        self.count = strategy.num_replicas_in_sync
+
+    def distribute(self, value_fn):
+        """The nests value_fn(number of the replica), each on its replica."""
+        return self._strategy.experimental_distribute_values_from_function(
+            lambda context: value_fn(context.replica_id_in_sync_group)
+        )
+
+    def broadcast(self, nest):
+        """A nest of arrays, the same on every replica."""
+        return self.distribute(
+            lambda _: tf.nest.map_structure(tf.constant, nest)
+        )
+
+    def one(self, nest):
+        """What is the same on all replicas, as arrays."""
+        return _to_numpy(self._local(nest)[0])
+
+    def gather(self, state):
+        """All replicas' `EstimatorState`s as one nest of arrays."""
+        parts = [_to_numpy(part) for part in self._local(state)]
+        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
+
+    def scatter(self, state):
+        """The inverse of `gather`."""
+        pairs = len(state.steps) // self.count
+
+        def part(replica):
+            own = range(replica * pairs, (replica + 1) * pairs)
+            return _map_pairs(
+                lambda axis, leaf: tf.constant(np.take(leaf, own, axis)), state
+            )
+
+        return self.distribute(part)
+
+    def _local(self, nest):
+        """A nest of distributed values -> one nest per local replica."""
+        flat = [
+            self._strategy.experimental_local_results(leaf)
+            for leaf in tf.nest.flatten(nest)
+        ]
+        return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat)]
+
+
+def _to_numpy(nest):
+    return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
+
+
+def _map_pairs(function, *states):
+    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
+    return EstimatorState(
+        *(
+            tf.nest.map_structure(functools.partial(function, axis), *fields)
+            for axis, *fields in zip(_PAIR_AXES, *states)
+        )
+    )

@@ -1,0 +1,35 @@
+"""How often things happen in training, and how many there are of them."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How often things happen, and how many of them there are.
+
+    Args:
+        population: Number of members, p.
+        candidates: Random thetas a member, scored before training: the best p
+            of candidates * p become the members. A random population may have
+            no better rule than one that does nothing, and such a rule trains
+            nobody: without a choice among many, some seeds never start.
+        outer_steps: Outer steps a generation.
+        score_problems: Whole problems that a member is scored on.
+        redraw_every: Generations after which the scoring problems are drawn
+            anew and everyone is scored again.
+    """
+
+    population: int = 8
+    candidates: int = 8
+    outer_steps: int = 25
+    score_problems: int = 16
+    redraw_every: int = 20
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"`{field.name}` must be an integer >= 1. "
+                    f"Received: {field.name}={value!r}"
+                )
