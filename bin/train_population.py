@@ -36,7 +36,7 @@ def main(argv):
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     if not FLAGS.gin_file:
         raise app.UsageError("--gin_file says what to train: give at least one")
-    logging.set_verbosity(logging.ERROR)
+    logging.set_verbosity(logging.FATAL)  # gin logs every path it tries.
     from keras_lopt import config, training
 
     try:
@@ -45,7 +45,7 @@ def main(argv):
         )
         config.call(training.run, FLAGS.out_dir, FLAGS.strategy, FLAGS.resume)
     except (ValueError, OSError) as error:
-        print(f"train_population: {error}", file=sys.stderr)
+        print(f"train_population: {config.message(error)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -35,22 +35,19 @@ def load(gin_files, bindings=(), root="gin_configs"):
     except (ValueError, AttributeError, ImportError, SyntaxError, OSError) as e:
         raise ConfigError(
             f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
-            f"be used. Received: {_first_line(e)}"
+            f"be used. Received: {message(e)}"
         ) from e
     _warn_of_unused_macros(paths, bindings)
 
 
 def call(function, *args):
     """Calls `function` with the parameters that the configuration binds."""
-    try:
-        return gin.get_configurable(function)(*args)
-    except (TypeError, RuntimeError) as error:
-        if "gin" not in str(error).lower() and "required" not in str(error):
-            raise
-        raise ConfigError(
-            f"`{function.__module__}.{function.__name__}` is not configured. "
-            f"Received: {_first_line(error)}"
-        ) from error
+    return gin.get_configurable(function)(*args)
+
+
+def message(error):
+    """What an error says, without gin's note of where it was raised."""
+    return str(error).split("\n  In call to configurable")[0].strip()
 
 
 def text():
@@ -72,10 +69,6 @@ def _find(name, root):
         f"`gin_file` must be a file, or one of {shipped} in {root}. "
         f"Received: gin_file={name!r}"
     )
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0] if str(error) else repr(error)
 
 
 def _warn_of_unused_macros(paths, bindings):

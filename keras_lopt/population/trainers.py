@@ -1,7 +1,6 @@
 """Who trains whom: whose rule applies each member's meta-gradient."""
 
 import dataclasses
-from typing import ClassVar
 
 import numpy as np
 
@@ -10,14 +9,15 @@ from keras_lopt.rules import Rule, ThetaVector
 
 @dataclasses.dataclass(frozen=True)
 class Trainers:
-    """A choice of trainers.
+    """A choice of trainers."""
 
-    Attributes:
-        keeps_slots: Whether a member's slots go on from one generation to the
-            next. They can where its trainer never changes.
-    """
+    def fresh_slots(self, count, rng):
+        """[p] bool: which children begin a generation with fresh slots.
 
-    keeps_slots: ClassVar[bool] = False
+        The others go on with what their parents' trainers remembered.
+        """
+        del rng
+        return np.ones(count, bool)
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
@@ -43,18 +43,31 @@ class Trainers:
 class SelfTraining(Trainers):
     """Members are trained by random ones of the best; the best by itself.
 
+    A trainer with fresh slots acts as at the start of a run, with the large
+    steps of one; with those of the last generation, as later in a run. Either
+    can be what a member needs: chance proposes, selection decides.
+
     Args:
         fraction: Of the population that trains, at least one member.
+        fresh: Probability that a child begins with fresh slots.
     """
 
     fraction: float = 0.25
+    fresh: float = 1.0
 
     def __post_init__(self):
+        if not 0.0 <= self.fresh <= 1.0:
+            raise ValueError(
+                f"`fresh` must be in [0, 1]. Received: fresh={self.fresh}"
+            )
         if not 0.0 < self.fraction <= 1.0:
             raise ValueError(
                 "`fraction` must be in (0, 1]. "
                 f"Received: fraction={self.fraction}"
             )
+
+    def fresh_slots(self, count, rng):
+        return rng.random(count) < self.fresh
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del initial_thetas
@@ -93,11 +106,13 @@ class FixedTrainer(Trainers):
     trainer: Rule
     theta: dict | None = None
 
-    keeps_slots: ClassVar[bool] = True
-
     def rule(self, member_rule):
         del member_rule
         return self.trainer
+
+    def fresh_slots(self, count, rng):
+        del rng
+        return np.zeros(count, bool)
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del scores, initial_thetas, rng

@@ -95,8 +95,8 @@ class Evolution:
         first = (self.schedule.candidates + generation) * count
         children.ids = first + np.arange(count)
         children.multipliers = self.mutation.mutate(children.multipliers, rng)
-        if not self.trainers.keeps_slots:
-            children.slot_steps = np.zeros(count, np.int32)
+        fresh = self.trainers.fresh_slots(count, rng)
+        children.slot_steps = np.where(fresh, 0, children.slot_steps)
         return children
 
     def train(self, members, teachers, inner_state, first, count):

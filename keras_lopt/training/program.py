@@ -7,15 +7,12 @@ is the same on every replica. Inner states stay on the replicas.
 
 import functools
 
-import numpy as np
 import tensorflow as tf
 
-from keras_lopt.estimators import InnerRun
+from keras_lopt.training.compiled import compiled
 from keras_lopt.training.outer_update import OuterUpdate
 from keras_lopt.training.replicas import Replicas
-
-#: Members are scored on data that no gradient ever sees.
-SCORE_SPLIT = "inner_valid"
+from keras_lopt.training.scoring import Scoring
 
 
 class Program:
@@ -57,12 +54,15 @@ class Program:
         self.pairs = estimator.pairs // self.replicas.count
         self.score_problems = score_problems
         self.inner_run = estimator.inner_run(rule, task)
-        self.score_run = InnerRun(
-            rule, task, estimator.steps_per_estimate, SCORE_SPLIT
-        )
         self.outer_update = OuterUpdate(rule, trainer_rule)
+        self.scoring = Scoring(
+            estimator,
+            rule,
+            task,
+            members,
+            score_problems // self.replicas.count,
+        )
         self._compile_outer_step()
-        self._compile_score()
 
     def _compile_outer_step(self):
         """Traces what a replica calls, on examples of its arguments."""
@@ -70,11 +70,11 @@ class Program:
         state = estimator.initial_state(
             self.inner_run, self.members, self.pairs, 0
         )
-        self._draw = _compiled(estimator.draw, state, seed, 0)
+        self._draw = compiled(estimator.draw, state, seed, 0)
         seeds, noise = state.seeds, state.noise
         batches = self.inner_run.draw_batches(seeds, state.steps)
         thetas = noise[:, 0]
-        self._estimate = _compiled(
+        self._estimate = compiled(
             functools.partial(estimator.estimate, self.inner_run),
             *(thetas, state, seeds, noise, batches),
         )
@@ -83,22 +83,9 @@ class Program:
         trainers = (tf.zeros([self.members, trainer_size]), scalars)
         slots = self.outer_update.blank_slots(self.members)
         steps = tf.zeros([self.members], tf.int32)
-        self._update = _compiled(
+        self._update = compiled(
             self._clip_and_update,
             *(thetas, slots, steps, trainers, thetas, scalars),
-        )
-
-    def _compile_score(self):
-        run = self.score_run
-        count = self.score_problems // self.replicas.count
-        seeds = tf.zeros([count, 2], tf.int32)
-        steps = tf.zeros([count], tf.int32)
-        self._advance = _compiled(
-            run.advance,
-            tf.zeros([self.members * count, run.theta_vector.size]),
-            run.blank_states(self.members * count),
-            *(seeds, steps, tf.zeros([self.members * count], tf.int32)),
-            run.draw_batches(seeds, steps),
         )
 
     def _clip_and_update(self, *args):
@@ -209,48 +196,10 @@ class Program:
 
     def _replica_score(self, thetas, seed):
         context = tf.distribute.get_replica_context()
-        count = self.score_problems // self.replicas.count
-        first = count * context.replica_id_in_sync_group
-        fold_in = tf.random.experimental.stateless_fold_in
-        seeds = tf.stack([fold_in(seed, first + i) for i in range(count)])
-        particles = tf.repeat(thetas, count, axis=0)  # [p * count, d]
-        problems = tf.tile(tf.range(count), [self.members])
-        states = self.score_run.blank_states(self.members * count)
-        num_steps = self.score_run.num_steps
-        calls = self.estimator.horizon // num_steps
-
-        def body(i, states, held_out, train):
-            steps = tf.fill([count], i * num_steps)
-            batches = self.score_run.draw_batches(seeds, steps)
-            states, train_loss, loss = self._advance(
-                particles, states, seeds, steps, problems, batches
-            )
-            return i + 1, states, held_out + loss, train + train_loss
-
-        zeros = tf.zeros([self.members * count])
-        _, _, held_out, train = tf.while_loop(
-            lambda i, *_: i < calls, body, (0, states, zeros, zeros)
-        )
-        losses = tf.stack([held_out, train]) / calls  # [2, p * count]
-        losses = tf.reshape(losses, [2, self.members, count])
-        losses = tf.reduce_mean(losses, axis=2)
-        losses = self._mean_over_replicas(losses)
+        number = context.replica_id_in_sync_group
+        losses = self._mean_over_replicas(self.scoring(thetas, seed, number))
         return losses[0], losses[1]
 
     def _mean_over_replicas(self, nest):
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.MEAN, nest)
-
-
-def _compiled(function, *examples):
-    """XLA-compiled `function` for arguments like the examples.
-
-    Traced here, outside the strategy, where Keras does not scale losses by
-    the number of replicas; and once, not once per replica.
-    """
-    specs = tf.nest.map_structure(
-        lambda t: tf.TensorSpec(np.shape(t), tf.convert_to_tensor(t).dtype),
-        examples,
-    )
-    function = tf.function(function, jit_compile=True)
-    return function.get_concrete_function(*specs)

@@ -1,0 +1,75 @@
+"""Mutation of update multipliers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_lopt.population import LogNormal, NoMutation, Perturb
+
+seeds = st.integers(0, 2**32 - 1)
+multipliers = st.lists(st.floats(0.1, 8.0), min_size=1, max_size=12)
+properties = settings(database=None, deadline=None, max_examples=60)
+
+
+@properties
+@given(values=multipliers.map(np.array), seed=seeds)
+def test_log_normal_stays_in_its_range(values, seed):
+    before = values.copy()
+    children = LogNormal().mutate(values, np.random.default_rng(seed))
+    assert children.shape == values.shape
+    assert children.min() >= 0.1 and children.max() <= 8.0
+    np.testing.assert_array_equal(values, before)
+
+
+def test_log_normal_spreads_in_powers_of_two(rng):
+    mutation = LogNormal(spread=0.5, low=1e-9, high=1e9)
+    powers = np.log2(mutation.mutate(np.full(20_000, 4.0), rng)) - 2.0
+    assert abs(powers.mean()) < 4 * 0.5 / np.sqrt(20_000)
+    assert abs(powers.std() - 0.5) < 0.02
+
+
+def test_log_normal_mutates_members_independently(rng):
+    children = LogNormal().mutate(np.ones(16), rng)
+    assert len(set(children[(children > 0.1) & (children < 8.0)])) > 8
+
+
+def test_nothing_spreads_without_spread(rng):
+    values = np.array([0.5, 2.0])
+    np.testing.assert_array_equal(
+        LogNormal(spread=0).mutate(values, rng), values
+    )
+    np.testing.assert_array_equal(NoMutation().mutate(values, rng), values)
+
+
+@properties
+@given(values=multipliers.map(np.array), seed=seeds)
+def test_perturb_multiplies_by_its_factors(values, seed):
+    children = Perturb().mutate(values, np.random.default_rng(seed))
+    factors = children / values
+    assert np.all(np.isclose(factors, 0.8) | np.isclose(factors, 1.2))
+
+
+def test_perturb_draws_all_of_its_factors(rng):
+    children = Perturb(factors=(0.5, 1.0, 3.0)).mutate(np.ones(100), rng)
+    assert set(children) == {0.5, 1.0, 3.0}
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"low": 0.0}, "`low` and `high` must be such that 0 < low.*low=0.0"),
+        ({"low": 9.0}, "`low` and `high` must be.*low=9.0, high=8.0"),
+        ({"low": float("nan")}, "`low` and `high` must be.*low=nan"),
+        ({"spread": -1.0}, "`spread` must be >= 0. Received: spread=-1.0"),
+    ],
+)
+def test_log_normal_refuses_bad_ranges(config, message):
+    with pytest.raises(ValueError, match=message):
+        LogNormal(**config)
+
+
+@pytest.mark.parametrize("factors", [(), (0.0, 1.2), (0.8, -1.2)])
+def test_perturb_refuses_factors_that_are_not_positive(factors):
+    with pytest.raises(ValueError, match="`factors` must be one or more posit"):
+        Perturb(factors=factors)
