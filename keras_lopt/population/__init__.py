@@ -5,7 +5,7 @@ and a random generator; the population trainer applies what they decide.
 """
 
 from keras_lopt.population.members import Members
-from keras_lopt.population.mutation import LogNormal, NoMutation, Perturb
+from keras_lopt.population.mutation import Grid, LogNormal, NoMutation, Perturb
 from keras_lopt.population.selection import (
     Elitist,
     NoSelection,
@@ -25,6 +25,7 @@ __all__ = [
     "FixedTrainer",
     "FrozenTrainers",
     "LogNormal",
+    "Grid",
     "Members",
     "NoMutation",
     "NoSelection",

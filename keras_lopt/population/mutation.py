@@ -65,3 +65,27 @@ class Perturb:
 
     def mutate(self, values, rng):
         return values * rng.choice(self.factors, size=len(values))
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Member i always has the value values[i % len(values)].
+
+    With no selection, a grid of learning rates in one population.
+
+    Args:
+        values: One or more positive numbers.
+    """
+
+    values: tuple[float, ...]
+
+    def __post_init__(self):
+        if not self.values or min(self.values) <= 0.0:
+            raise ValueError(
+                "`values` must be one or more positive numbers. "
+                f"Received: values={self.values}"
+            )
+
+    def mutate(self, values, rng):
+        del rng
+        return np.resize(np.asarray(self.values, float), len(values))

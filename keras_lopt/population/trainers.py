@@ -7,17 +7,26 @@ import numpy as np
 from keras_lopt.rules import Rule, ThetaVector
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Trainers:
-    """A choice of trainers."""
+    """A choice of trainers.
 
-    def fresh_slots(self, count, rng):
-        """[p] bool: which children begin a generation with fresh slots.
+    A trainer with fresh slots acts as at the start of a run, with the large
+    steps of one; with those of the last generation, as later in a run. Either
+    can be what a member needs: chance proposes, selection decides.
 
-        The others go on with what their parents' trainers remembered.
-        """
-        del rng
-        return np.ones(count, bool)
+    Args:
+        fresh: Probability that a child begins a generation with fresh slots;
+            otherwise it goes on with what its parent's trainer remembered.
+    """
+
+    fresh: float = 0.2
+
+    def __post_init__(self):
+        if not 0.0 <= self.fresh <= 1.0:
+            raise ValueError(
+                f"`fresh` must be in [0, 1]. Received: fresh={self.fresh}"
+            )
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
@@ -39,35 +48,23 @@ class Trainers:
         raise NotImplementedError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SelfTraining(Trainers):
     """Members are trained by random ones of the best; the best by itself.
 
-    A trainer with fresh slots acts as at the start of a run, with the large
-    steps of one; with those of the last generation, as later in a run. Either
-    can be what a member needs: chance proposes, selection decides.
-
     Args:
         fraction: Of the population that trains, at least one member.
-        fresh: Probability that a child begins with fresh slots.
     """
 
     fraction: float = 0.25
-    fresh: float = 1.0
 
     def __post_init__(self):
-        if not 0.0 <= self.fresh <= 1.0:
-            raise ValueError(
-                f"`fresh` must be in [0, 1]. Received: fresh={self.fresh}"
-            )
+        super().__post_init__()
         if not 0.0 < self.fraction <= 1.0:
             raise ValueError(
                 "`fraction` must be in (0, 1]. "
                 f"Received: fraction={self.fraction}"
             )
-
-    def fresh_slots(self, count, rng):
-        return rng.random(count) < self.fresh
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del initial_thetas
@@ -78,7 +75,7 @@ class SelfTraining(Trainers):
         return thetas[drawn], drawn
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FrozenTrainers(Trainers):
     """Members are trained by random ones as they were at the very start.
 
@@ -91,7 +88,7 @@ class FrozenTrainers(Trainers):
         return initial_thetas[drawn], np.full(len(thetas), -1)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FixedTrainer(Trainers):
     """Everyone is trained by one rule that is not of the population.
 
@@ -101,18 +98,16 @@ class FixedTrainer(Trainers):
         trainer: The `rules.Rule` that trains.
         theta: Its theta, a dict; default: `trainer.init_theta(0)`, for rules
             whose theta is not random.
+        fresh: As for `Trainers`; the trainer never changes, so it goes on.
     """
 
     trainer: Rule
     theta: dict | None = None
+    fresh: float = 0.0
 
     def rule(self, member_rule):
         del member_rule
         return self.trainer
-
-    def fresh_slots(self, count, rng):
-        del rng
-        return np.zeros(count, bool)
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del scores, initial_thetas, rng

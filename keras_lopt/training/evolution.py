@@ -95,7 +95,7 @@ class Evolution:
         first = (self.schedule.candidates + generation) * count
         children.ids = first + np.arange(count)
         children.multipliers = self.mutation.mutate(children.multipliers, rng)
-        fresh = self.trainers.fresh_slots(count, rng)
+        fresh = rng.random(count) < self.trainers.fresh
         children.slot_steps = np.where(fresh, 0, children.slot_steps)
         return children
 
