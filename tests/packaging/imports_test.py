@@ -18,7 +18,7 @@ ALLOWED = {
     "optimizers": {"rules", "checkpoints"},
     "tasks": set(),
     "estimators": {"rules", "tasks"},
-    "population": set(),
+    "population": {"rules"},  # a fixed trainer is a rule and its theta
     "training": {
         "checkpoints",
         "config",

@@ -1,0 +1,11 @@
+"""A learned optimizer against tuned baselines, through the public API.
+
+Everything is trained by `model.compile` and `fit`, from the same initial
+values and on the same batches for every optimizer.
+"""
+
+from keras_lopt.evaluation.comparison import Comparison, compare
+from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.evaluation.run import Problem, run
+
+__all__ = ["Comparison", "Curve", "Problem", "Trainee", "compare", "run"]

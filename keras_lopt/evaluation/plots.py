@@ -1,0 +1,127 @@
+"""Plots of an evaluation and of a population's history."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np  # noqa: E402
+from matplotlib import pyplot as plt  # noqa: E402
+
+OURS, ADAM, GRAY = "#c2410c", "#1d4ed8", "#9ca3af"
+CONTROLS = ("#15803d", "#7c3aed", "#0e7490", "#a16207", "#be185d", "#475569")
+
+plt.rcParams.update(
+    {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#e5e7eb",
+        "font.size": 10,
+        "legend.frameon": False,
+        "figure.dpi": 130,
+    }
+)
+
+
+def plot_curves(comparison):
+    """Training curves: ours, tuned Adam, and Adam's other learning rates."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    best = comparison.best_learning_rate("mean_train_loss")
+    for rate, curves in comparison.adam.items():
+        losses = _stack(curves).mean(axis=0)
+        if rate != best and np.all(np.isfinite(losses)):
+            axes.plot(_running_mean(losses), color=GRAY, lw=0.8, alpha=0.7)
+    axes.plot([], [], color=GRAY, lw=0.8, label="Adam, other learning rates")
+    _band(axes, comparison.adam[best], ADAM, f"Adam, tuned ({best:.3g})")
+    _band(axes, comparison.ours, OURS, "learned optimizer, not tuned")
+    axes.set(
+        xlabel="step",
+        ylabel="training loss (nats)",
+        yscale="log",
+        title=comparison.name,
+    )
+    axes.legend()
+    return figure
+
+
+def plot_history(history, controls, adam_loss=None):
+    """The population's best, median and worst scores, and its controls.
+
+    Args:
+        history: Dict of columns of history.csv.
+        controls: Dict from label to such a dict.
+        adam_loss: Mean training loss of tuned Adam, drawn as a line, or None.
+    """
+    figure, (axes, below) = plt.subplots(
+        2,
+        1,
+        figsize=(6.4, 5.4),
+        layout="constrained",
+        sharex=True,
+        height_ratios=[4, 1],
+    )
+    steps = history["outer_step"]
+    axes.fill_between(
+        steps,
+        history["best_score"],
+        history["worst_score"],
+        color=OURS,
+        alpha=0.15,
+        lw=0,
+        label="all members",
+    )
+    axes.plot(steps, history["median_score"], color=OURS, lw=0.8, ls="--")
+    axes.plot(steps, history["best_score"], color=OURS, lw=2, label="best")
+    axes.plot(
+        steps,
+        history["best_train_loss"],
+        color=OURS,
+        lw=1,
+        ls=":",
+        label="best, training loss",
+    )
+    for color, (label, control) in zip(CONTROLS * 9, controls.items()):
+        axes.plot(
+            control["outer_step"],
+            control["best_score"],
+            color=color,
+            lw=1.2,
+            label=label,
+        )
+    if adam_loss is not None:
+        axes.axhline(adam_loss, color=ADAM, lw=1, ls="-.")
+        axes.annotate(
+            "tuned Adam's training loss",
+            (steps[-1], adam_loss),
+            ha="right",
+            va="bottom",
+            color=ADAM,
+        )
+    axes.set(ylabel="mean loss over a run (nats)", yscale="log")
+    axes.legend(fontsize=8)
+    below.fill_between(
+        steps, history["accepted_fraction"], color=OURS, alpha=0.4, step="mid"
+    )
+    below.set(xlabel="outer step", ylabel="accepted", ylim=(0, 1))
+    return figure
+
+
+def _stack(curves):
+    return np.array([curve.train_losses for curve in curves])
+
+
+def _running_mean(losses, width=5):
+    kernel = np.ones(width) / width
+    padded = np.concatenate([np.repeat(losses[0], width - 1), losses])
+    return np.convolve(padded, kernel, mode="valid")
+
+
+def _band(axes, curves, color, label):
+    """Mean over problems with a band of one standard deviation."""
+    losses = np.array([_running_mean(c) for c in _stack(curves)])
+    mean, spread = losses.mean(axis=0), losses.std(axis=0)
+    axes.plot(mean, color=color, lw=2, label=label)
+    low = np.maximum(mean - spread, 0.5 * mean)
+    axes.fill_between(
+        range(len(mean)), low, mean + spread, color=color, alpha=0.15, lw=0
+    )
