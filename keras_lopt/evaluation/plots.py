@@ -6,6 +6,7 @@ matplotlib.use("Agg")
 
 import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import ticker  # noqa: E402
 
 OURS, ADAM, GRAY = "#c2410c", "#1d4ed8", "#9ca3af"
 CONTROLS = ("#15803d", "#7c3aed", "#0e7490", "#a16207", "#be185d", "#475569")
@@ -37,9 +38,9 @@ def plot_curves(comparison):
     axes.set(
         xlabel="step",
         ylabel="training loss (nats)",
-        yscale="log",
         title=comparison.name,
     )
+    _log_axis(axes)
     axes.legend()
     return figure
 
@@ -97,13 +98,22 @@ def plot_history(history, controls, adam_loss=None):
             va="bottom",
             color=ADAM,
         )
-    axes.set(ylabel="mean loss over a run (nats)", yscale="log")
+    axes.set(ylabel="mean loss over a run (nats)")
+    _log_axis(axes)
     axes.legend(fontsize=8)
     below.fill_between(
         steps, history["accepted_fraction"], color=OURS, alpha=0.4, step="mid"
     )
     below.set(xlabel="outer step", ylabel="accepted", ylim=(0, 1))
     return figure
+
+
+def _log_axis(axes):
+    """A logarithmic y axis with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _stack(curves):

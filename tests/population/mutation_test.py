@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_lopt.population import LogNormal, NoMutation, Perturb
+from keras_lopt.population import Grid, LogNormal, NoMutation, Perturb
 
 seeds = st.integers(0, 2**32 - 1)
 multipliers = st.lists(st.floats(0.1, 8.0), min_size=1, max_size=12)
@@ -55,6 +55,16 @@ def test_perturb_draws_all_of_its_factors(rng):
     assert set(children) == {0.5, 1.0, 3.0}
 
 
+def test_a_grid_gives_every_place_its_value(rng):
+    grid = Grid(values=(0.1, 1.0, 8.0))
+    for values in (np.ones(7), np.full(7, 5.0)):
+        children = grid.mutate(values, rng)
+        np.testing.assert_array_equal(
+            children, [0.1, 1.0, 8.0, 0.1, 1.0, 8.0, 0.1]
+        )
+    np.testing.assert_array_equal(grid.mutate(np.ones(2), rng), [0.1, 1.0])
+
+
 @pytest.mark.parametrize(
     "config, message",
     [
@@ -73,3 +83,9 @@ def test_log_normal_refuses_bad_ranges(config, message):
 def test_perturb_refuses_factors_that_are_not_positive(factors):
     with pytest.raises(ValueError, match="`factors` must be one or more posit"):
         Perturb(factors=factors)
+
+
+@pytest.mark.parametrize("values", [(), (0.0, 1.0), (-1.0,)])
+def test_a_grid_refuses_values_that_are_not_positive(values):
+    with pytest.raises(ValueError, match="`values` must be one or more posit"):
+        Grid(values=values)

@@ -82,7 +82,7 @@ def test_frozen_trainers_are_as_they_were_at_the_start(rng):
 
 def test_a_fixed_trainer_trains_everybody(rng):
     adam = rules.get("adam")
-    trainers = FixedTrainer(adam)
+    trainers = FixedTrainer(trainer=adam)
     theta, places = trainers.draw(THETAS, SCORES, INITIAL_THETAS, rng)
     expected = ThetaVector(adam).pack(adam.init_theta(0))
     np.testing.assert_array_equal(theta, np.tile(expected, (8, 1)))
@@ -91,7 +91,7 @@ def test_a_fixed_trainer_trains_everybody(rng):
 
 def test_a_fixed_trainer_may_have_been_trained_before(rng, fused):
     theta = fused.init_theta(seed=5)
-    drawn, _ = FixedTrainer(fused, theta).draw(
+    drawn, _ = FixedTrainer(trainer=fused, theta=theta).draw(
         THETAS, SCORES, INITIAL_THETAS, rng
     )
     unpacked = ThetaVector(fused).unpack_numpy(drawn[7])
@@ -110,7 +110,7 @@ def broken_thetas():
 
 @pytest.mark.parametrize("theta, message", broken_thetas())
 def test_the_theta_of_a_fixed_trainer_is_checked(theta, message, rng):
-    trainers = FixedTrainer(rules.get("fused"), theta)
+    trainers = FixedTrainer(trainer=rules.get("fused"), theta=theta)
     with pytest.raises(ValueError, match=message):
         trainers.draw(THETAS, SCORES, INITIAL_THETAS, rng)
 
@@ -119,9 +119,20 @@ def test_members_rule_trains_unless_the_trainer_is_fixed(fused):
     adam = rules.get("adam")
     assert SelfTraining().rule(fused) is fused
     assert FrozenTrainers().rule(fused) is fused
-    assert FixedTrainer(adam).rule(fused) is adam
+    assert FixedTrainer(trainer=adam).rule(fused) is adam
 
 
-def test_slots_are_kept_where_the_trainer_never_changes():
-    assert FixedTrainer(rules.get("adam")).keeps_slots
-    assert not SelfTraining.keeps_slots and not FrozenTrainers.keeps_slots
+def test_slots_go_on_where_the_trainer_never_changes():
+    assert FixedTrainer(trainer=rules.get("adam")).fresh == 0.0
+    assert 0.0 < SelfTraining().fresh == FrozenTrainers().fresh < 1.0
+
+
+@pytest.mark.parametrize("fresh", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("kind", [SelfTraining, FrozenTrainers])
+def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
+    assert kind(fresh=0.0).fresh == 0.0 and kind(fresh=1.0).fresh == 1.0
+    with pytest.raises(
+        ValueError,
+        match=rf"`fresh` must be in \[0, 1\]. Received: fresh={fresh}",
+    ):
+        kind(fresh=fresh)
