@@ -6,6 +6,14 @@ values and on the same batches for every optimizer.
 
 from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
-from keras_lopt.evaluation.run import Problem, run
+from keras_lopt.evaluation.run import Problem, read_history, run
 
-__all__ = ["Comparison", "Curve", "Problem", "Trainee", "compare", "run"]
+__all__ = [
+    "Comparison",
+    "Curve",
+    "Problem",
+    "Trainee",
+    "compare",
+    "read_history",
+    "run",
+]

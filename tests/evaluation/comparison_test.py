@@ -1,7 +1,6 @@
 """Comparison: metrics on curves that are known, and a small real one."""
 
 import dataclasses
-import importlib
 import json
 
 import numpy as np
@@ -123,8 +122,7 @@ def test_rows_are_of_the_same_problems(written):
 
 def test_missing_control_is_named(written):
     with pytest.raises(FileNotFoundError, match="controls.*nowhere"):
-        module = importlib.import_module("keras_lopt.evaluation.run")
-        module.read_history("nowhere/history.csv")
+        evaluation.read_history("nowhere/history.csv")
 
 
 def test_runs_repeat_exactly_and_differ_between_problems():
