@@ -4,6 +4,7 @@ Written for one problem with no batch axis, then mapped: on CPU a mapped run
 keeps one problem in cache and works for every Keras model.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -48,17 +49,25 @@ class InnerRun:
 
     def blank_states(self, count):
         """`count` states of zeros: placeholders that step 0 replaces."""
+        return tf.nest.map_structure(
+            lambda spec: tf.zeros([count, *spec.shape], spec.dtype),
+            self._state_specs,
+        )
+
+    @functools.cached_property
+    def _state_specs(self):
+        """The structure of one problem's `InnerState`."""
 
         def begin(theta, seed):
             return self._begin(self.theta_vector.unpack(theta), seed)
 
-        like = tf.function(begin).get_concrete_function(
-            tf.TensorSpec([self.theta_vector.size]),
-            tf.TensorSpec([2], tf.int32),
-        )
-        return tf.nest.map_structure(
-            lambda t: tf.zeros([count, *t.shape], t.dtype),
-            like.structured_outputs,
+        return (
+            tf.function(begin)
+            .get_concrete_function(
+                tf.TensorSpec([self.theta_vector.size]),
+                tf.TensorSpec([2], tf.int32),
+            )
+            .structured_outputs
         )
 
     def _begin(self, theta, seed):
