@@ -1,0 +1,174 @@
+"""The compiled inner run: how it is cut, and a plain loop as its witness."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt.estimators import InnerRun
+from keras_lopt.tasks import Task, datasets
+
+STEPS = 20
+SEEDS = tf.constant([[3, 0], [3, 1]])
+#: Three particles: the first problem with two thetas, the second with one.
+PROBLEMS = tf.constant([0, 1, 0])
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Wines, with all that a state can hold: dropout and batch statistics."""
+
+    def model_fn():
+        return keras.Sequential(
+            [
+                keras.Input((13,)),
+                keras.layers.BatchNormalization(momentum=0.9),
+                keras.layers.Dropout(0.2),
+                keras.layers.Dense(3),
+            ]
+        )
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return Task("wines", model_fn, loss, datasets.wine(), batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def make_run(tiny_rule, task):
+    """Callable: steps a call -> an `InnerRun` on outer_valid, made once."""
+
+    @functools.cache
+    def make(num_steps):
+        run = InnerRun(tiny_rule, task, num_steps, "outer_valid")
+        run.advance = tf.function(run.advance, jit_compile=True)
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def thetas(tiny_theta):
+    return tf.stack([tiny_theta(0), tiny_theta(1), tiny_theta(2)])
+
+
+def advance(run, thetas, states, steps, problems=PROBLEMS):
+    """`run.advance` from `steps` [2], with the batches drawn."""
+    steps = tf.constant(steps)
+    batches = run.draw_batches(SEEDS, steps)
+    return run.advance(thetas, states, SEEDS, steps, problems, batches)
+
+
+@pytest.fixture(scope="module")
+def whole(make_run, thetas):
+    """State, training and outer losses of a run of STEPS in one call."""
+    run = make_run(STEPS)
+    return advance(run, thetas, run.blank_states(3), [0, 0])
+
+
+def assert_close(nest, expected, **tolerance):
+    tf.nest.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, **tolerance),
+        nest,
+        expected,
+    )
+
+
+def test_a_run_may_be_cut_into_calls(make_run, thetas, whole):
+    run = make_run(STEPS // 2)
+    state, *first = advance(run, thetas, run.blank_states(3), [0, 0])
+    state, *second = advance(run, thetas, state, [STEPS // 2, STEPS // 2])
+    losses = [(a + b) / 2.0 for a, b in zip(first, second)]
+    assert_close(losses, list(whole[1:]), rtol=1e-6)
+    assert_close(state, whole[0], rtol=1e-5, atol=1e-6)
+
+
+def test_step_0_starts_anew_whatever_the_state(make_run, thetas):
+    run = make_run(STEPS // 2)
+    blank = run.blank_states(3)
+    assert all(not np.any(leaf) for leaf in tf.nest.flatten(blank))
+    garbage = tf.nest.map_structure(
+        lambda t: t - 1 if t.dtype.is_integer else t * np.nan - np.nan, blank
+    )
+    expected = advance(run, thetas, blank, [0, 0])
+    assert_close(advance(run, thetas, garbage, [0, 0]), expected, rtol=0)
+
+
+def test_problems_may_be_at_different_steps(make_run, thetas):
+    run, half = make_run(STEPS // 2), STEPS // 2
+    fresh = advance(run, thetas, run.blank_states(3), [0, 0])
+    later = advance(run, thetas, fresh[0], [half, half])
+    mixed = advance(run, thetas, fresh[0], [0, half])
+    for a, b, c in zip(*map(tf.nest.flatten, (fresh, later, mixed))):
+        np.testing.assert_array_equal(c.numpy()[[0, 2]], a.numpy()[[0, 2]])
+        np.testing.assert_array_equal(c[1], b[1])
+
+
+def test_particles_are_independent(make_run, thetas):
+    run = make_run(STEPS // 2)
+    blank, order = run.blank_states(3), np.array([2, 0, 1])
+    expected = advance(run, thetas, blank, [0, 0])
+    problems = tf.gather(PROBLEMS, order)
+    shuffled = tf.gather(thetas, order)
+    result = advance(run, shuffled, blank, [0, 0], problems)
+    assert_close(
+        result, tf.nest.map_structure(lambda t: t.numpy()[order], expected)
+    )
+    # Another theta, or another problem, is another loss.
+    other = advance(run, thetas, blank, [0, 0], 1 - PROBLEMS)
+    assert np.all(np.abs(other[1] - expected[1]) > 1e-4)
+    assert abs(expected[1][0] - expected[1][2]) > 1e-4
+
+
+def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
+    """Of eager TensorFlow, on the first particle."""
+    run, seed = make_run(STEPS), SEEDS[0]
+    theta = run.theta_vector.unpack(thetas[0])
+    # Compiled, because XLA's random numbers are its own.
+    begin = tf.function(task.begin, jit_compile=True)
+    train_loss = tf.function(task.train_loss, jit_compile=True)
+    params, non_trainable = begin(seed)
+    slots = tiny_rule.init_slots(theta, params)
+    batches = run.draw_batches(SEEDS, tf.constant([0, 0]))
+    train, outer = (
+        [x[0] for x in batches[s]] for s in ("train", "outer_valid")
+    )
+    losses = []
+    for step in range(STEPS):
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            loss, non_trainable = train_loss(
+                params, non_trainable, (train[0][step], train[1][step]), seed
+            )
+        deltas, slots = tiny_rule.update(
+            theta, tape.gradient(loss, params), params, slots, {"step": step}
+        )
+        params = [p + d for p, d in zip(params, deltas)]
+        # The outer loss is that after the step, on the outer split.
+        outer_loss = task.eval_loss(
+            params, non_trainable, (outer[0][step], outer[1][step]), seed
+        )
+        losses.append([task.bounded(loss), task.bounded(outer_loss)])
+    expected = np.mean(losses, axis=0)
+    np.testing.assert_allclose(whole[1][0], expected[0], rtol=1e-4)
+    np.testing.assert_allclose(whole[2][0], expected[1], rtol=1e-4)
+    assert abs(expected[0] - expected[1]) > 1e-3
+    state = tf.nest.map_structure(lambda t: t[0], whole[0])
+    assert_close(state.params, params, rtol=1e-3, atol=1e-4)
+    assert_close(state.non_trainable, non_trainable, rtol=1e-3, atol=1e-4)
+    assert_close(state.slots, slots, rtol=1e-3, atol=1e-4)
+
+
+def test_the_training_loss_is_the_outer_loss_on_train(
+    tiny_rule, tiny_task, thetas
+):
+    run = InnerRun(tiny_rule, tiny_task, 2, "train")
+    assert list(run.draw_batches(SEEDS, tf.constant([0, 0]))) == ["train"]
+    run.advance = tf.function(run.advance, jit_compile=True)
+    _, train, outer = advance(run, thetas, run.blank_states(3), [0, 0])
+    np.testing.assert_array_equal(train, outer)
+
+
+def test_an_unknown_split_is_refused(tiny_rule, task):
+    with pytest.raises(ValueError, match="`split` must be one of.*='valid'"):
+        InnerRun(tiny_rule, task, 2, "valid")

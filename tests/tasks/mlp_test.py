@@ -1,0 +1,67 @@
+"""The MLP families."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt import tasks
+
+FAMILIES = {
+    "digits_mlp": {"size": 4, "hidden": (8, 5)},
+    "wine_mlp": {"hidden": (8, 5)},
+    "breast_cancer_mlp": {"hidden": (8, 5)},
+}
+
+
+@functools.cache
+def make_task(name):
+    return tasks.get(name, **FAMILIES[name])
+
+
+@pytest.mark.parametrize(
+    "name, inputs, classes",
+    [
+        ("digits_mlp", 16, 10),
+        ("wine_mlp", 13, 3),
+        ("breast_cancer_mlp", 30, 2),
+    ],
+)
+def test_families_build_the_models_they_describe(name, inputs, classes):
+    task = make_task(name)
+    shapes = [tuple(v.shape) for v in task.model.trainable_variables]
+    assert shapes == [(inputs, 8), (8,), (8, 5), (5,), (5, classes), (classes,)]
+    assert task.num_params == sum(np.prod(s, dtype=int) for s in shapes)
+    assert task.name.endswith(f"_mlp_{inputs}-8-5-{classes}")
+    assert task.max_loss == pytest.approx(2.0 * np.log(classes))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_fresh_model_is_about_as_bad_as_guessing(name):
+    task = make_task(name)
+    seed = tf.constant([1, 2])
+    inputs, targets = task.draw_batches(seed[None], tf.constant([0]), 1, "test")
+    loss = task.eval_loss(
+        *task.begin(seed), (inputs[0, 0], targets[0, 0]), seed
+    )
+    guessing = np.log(task.dataset.num_classes)
+    assert loss.shape == () and 0.5 < float(loss) / guessing < 2.0
+
+
+def test_every_family_is_tested():
+    assert sorted(FAMILIES) == tasks.names()
+
+
+def test_digits_are_8x8_unless_told():
+    task = tasks.get("digits_mlp")
+    assert task.name == "digits8x8_mlp_64-32-10"
+    assert task.batch_size == 64
+
+
+@pytest.mark.parametrize("hidden", [(), (0,), (8, -1), (8.0,), ("8",)])
+def test_bad_widths_are_refused(hidden):
+    with pytest.raises(
+        ValueError, match="`hidden` must be a non-empty sequence of widths >= 1"
+    ):
+        tasks.get("wine_mlp", hidden=hidden)

@@ -1,0 +1,306 @@
+"""What happens between generations, with trainers and with stand-ins."""
+
+import csv
+import io
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from keras_lopt import checkpoints
+from keras_lopt.population import Members
+from keras_lopt.training import callbacks
+from tests import tiny
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+    def screen(self):
+        """Lines that a person sees: a line may be cleared and rewritten."""
+        return [
+            line.rpartition("\r\x1b[2K")[2]
+            for line in self.getvalue().split("\n")
+        ]
+
+
+def row(generation):
+    """A row of the history with recognisable numbers."""
+    return {
+        "generation": generation,
+        "outer_step": 10 * generation,
+        "best_score": 1.0 / (1 + generation),
+        "median_score": 2.0,
+        "worst_score": 3.0,
+        "best_train_loss": 0.125,
+        "accepted_fraction": 0.25,
+        "best_id": 5,
+        "inner_steps": 1000 * generation,
+        "inner_steps_per_second": 12345.6,
+        "seconds": 0.5 * generation,
+    }
+
+
+def stand_in(generation=0, **attributes):
+    """A trainer after `generation`, as far as callbacks look at it."""
+    return types.SimpleNamespace(
+        generation=generation,
+        history=[row(g) for g in range(generation + 1)],
+        last_generation=[],
+        stop_training=False,
+        seconds=0.5 * generation,
+        **attributes,
+    )
+
+
+def played(callback, trainer, generations, begin=True):
+    """Calls `callback` as `fit` would for the next generations."""
+    callback.set_model(trainer)
+    callback.set_params({"epochs": generations[-1]})
+    if begin:
+        callback.on_train_begin()
+    for generation in generations:
+        trainer.generation = generation
+        trainer.seconds = 0.5 * generation
+        trainer.history = trainer.history[:generation] + [row(generation)]
+        trainer.last_generation = [
+            {"generation": generation, "id": 2 * generation + i, "accepted": i}
+            for i in range(2 if generation else 0)
+        ]
+        callback.on_epoch_end(generation, {})
+    callback.on_train_end()
+    return callback
+
+
+class TestProgress:
+    def test_a_line_a_generation_where_nobody_watches(self):
+        stream = io.StringIO()
+        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
+        lines = stream.getvalue().splitlines()
+        assert len(lines) == 4
+        assert lines[3] == (
+            "generation 3/3  outer step 30  best 0.250 (train 0.125)  median "
+            "2.000  worst 3.000  accepted 0.25  12,346 inner steps/s  2 s"
+        )
+        assert "\r" not in stream.getvalue()
+        assert "\x1b" not in stream.getvalue()
+
+    def test_one_live_line_on_a_terminal(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        stream = Terminal()
+        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
+        start, live, end = stream.screen()
+        assert "generation 0/3" in start  # It stays, as every 25th.
+        assert live.startswith("[====================] generation 3/3")
+        assert end == ""
+
+    def test_bar_is_as_long_as_what_is_done(self):
+        stream = Terminal()
+        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3, 4])
+        bars = [part.count("=") for part in stream.getvalue().split("\r")[1:]]
+        assert bars == [0, 5, 10, 15, 20]
+
+    def test_every_25th_generation_stays(self):
+        stream = Terminal()
+        played(callbacks.Progress(stream), stand_in(), list(range(61)))
+        shown = [line for line in stream.screen() if line]
+        for line, generation in zip(shown, [0, 25, 50, 60], strict=True):
+            assert f"generation {generation}/60" in line
+
+    @pytest.mark.parametrize("columns", [40, 80, 120])
+    def test_the_live_line_fits_the_terminal(self, columns, monkeypatch):
+        """A wrapped line can't be cleared: each update would stay."""
+        monkeypatch.setenv("COLUMNS", str(columns))
+        stream = Terminal()
+        played(callbacks.Progress(stream), stand_in(), list(range(5)))
+        updates = stream.getvalue().replace("\n", "").split("\r\x1b[2K")
+        assert max(map(len, updates)) <= columns
+
+    def test_no_generations_at_all(self):
+        stream = Terminal()
+        played(callbacks.Progress(stream), stand_in(), [0])
+        assert "[                    ] generation 0/0" in stream.getvalue()
+
+
+class TestCSVHistory:
+    def read(self, path):
+        with open(path, newline="") as file:
+            return list(csv.DictReader(file))
+
+    def test_a_row_a_generation_and_a_row_a_child(self, tmp_path):
+        trainer = stand_in()
+        trainer.history = []
+        played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2])
+        rows = self.read(tmp_path / "history.csv")
+        assert rows == [
+            {key: str(value) for key, value in row(g).items()} for g in range(3)
+        ]
+        members = self.read(tmp_path / "members.csv")
+        columns = ("generation", "id", "accepted")
+        assert [tuple(m[c] for c in columns) for m in members] == [
+            ("1", "2", "0"),
+            ("1", "3", "1"),
+            ("2", "4", "0"),
+            ("2", "5", "1"),
+        ]
+
+    def test_what_was_not_saved_is_dropped_on_resume(self, tmp_path):
+        trainer = stand_in()
+        trainer.history = []
+        played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
+        whole = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        # Killed after generation 3, resumed from the checkpoint of 1.
+        played(callbacks.CSVHistory(tmp_path), stand_in(1), [2, 3])
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == whole
+
+    @pytest.mark.parametrize("name", ["history.csv", "members.csv"])
+    @pytest.mark.parametrize("cut", [1, 3, 6])
+    def test_a_torn_last_line_is_dropped_on_resume(self, tmp_path, name, cut):
+        trainer = stand_in()
+        trainer.history = []
+        played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
+        whole = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        (tmp_path / name).write_bytes(whole[name][:-cut])
+        played(callbacks.CSVHistory(tmp_path), stand_in(2), [3])
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == whole
+
+    def test_a_lost_history_is_written_again(self, tmp_path):
+        played(callbacks.CSVHistory(tmp_path), stand_in(2), [3])
+        rows = self.read(tmp_path / "history.csv")
+        assert [r["generation"] for r in rows] == ["0", "1", "2", "3"]
+
+
+class TestTensorBoard:
+    TAGS = (
+        "best_score",
+        "median_score",
+        "worst_score",
+        "accepted_fraction",
+        "inner_steps_per_second",
+    )
+
+    def read(self, folder):
+        """Dict of tag -> list of (step, value)."""
+        events = event_accumulator.EventAccumulator(str(folder))
+        events.Reload()
+        return {
+            tag: [
+                (event.step, float(tf.make_ndarray(event.tensor_proto)))
+                for event in events.Tensors(tag)
+            ]
+            for tag in events.Tags()["tensors"]
+        }
+
+    def test_scalars_are_the_history(self, tmp_path):
+        played(callbacks.TensorBoard(str(tmp_path)), stand_in(), [0, 1, 2])
+        scalars = self.read(tmp_path)
+        assert set(self.TAGS) <= set(scalars)
+        for tag, series in scalars.items():
+            assert series == [
+                (g, pytest.approx(row(g)[tag], rel=1e-6)) for g in range(3)
+            ]
+
+
+class TestBestMember:
+    @pytest.fixture
+    def trainer(self):
+        thetas = [tiny.RULE.init_theta(seed) for seed in range(3)]
+        trainer = stand_in(
+            rule=tiny.RULE,
+            outer_step=20,
+            members=Members.initial(np.zeros([3, 1]), {}, np.arange(3)),
+        )
+        trainer.best_theta = lambda: thetas[trainer.members.best]
+        trainer.members.scores = np.array([3.0, 1.0, 2.0])
+        trainer.members.train_losses = np.array([0.3, 0.1, 0.2])
+        return trainer
+
+    def test_file_holds_the_best_and_where_it_comes_from(
+        self, tmp_path, trainer
+    ):
+        path = tmp_path / "best.safetensors"
+        metadata = {"experiment": {"seed": 3}}
+        played(callbacks.BestMember(path, metadata), trainer, [2])
+        rule, theta, found = checkpoints.load(path)
+        assert rule == tiny.RULE
+        for leaf, value in tiny.RULE.init_theta(1).items():
+            np.testing.assert_array_equal(theta[leaf], value)
+        assert found == {
+            "experiment": {"seed": 3},
+            "generation": 2,
+            "outer_step": 20,
+            "score": 1.0,
+            "train_loss": 0.1,
+        }
+
+    def test_is_written_only_when_another_is_the_best(self, tmp_path, trainer):
+        path = tmp_path / "best.safetensors"
+        callback = callbacks.BestMember(path, {})
+        played(callback, trainer, [1])
+        path.unlink()
+        played(callback, trainer, [2])
+        assert not path.exists()
+        trainer.members.scores = np.array([0.5, 1.0, 2.0])
+        played(callback, trainer, [3])
+        assert checkpoints.load(path)[2]["score"] == 0.5
+
+
+@pytest.mark.parametrize("seconds, stopped", [(0.0, 0), (0.9, 2), (1.0, 2)])
+def test_time_limit_stops(seconds, stopped):
+    callback, trainer = callbacks.TimeLimit(seconds), stand_in()
+    for generation in range(3):
+        played(callback, trainer, [generation])
+        assert trainer.stop_training == (generation >= stopped)
+
+
+@pytest.mark.parametrize("every, saved", [(1, [0, 1, 2, 3, 4]), (3, [0, 3])])
+def test_checkpoint_saves_every_so_many_generations(every, saved):
+    trainer, found = stand_in(), []
+    checkpoint = types.SimpleNamespace(
+        save=lambda: found.append(trainer.generation)
+    )
+    played(callbacks.Checkpoint(checkpoint, every), trainer, [0, 1, 2, 3, 4])
+    assert found == saved
+
+
+class TestKerasCallbacks:
+    def test_lambda_callback_gets_rows_of_the_history(self):
+        trainer, epochs, logs = tiny.trainer(), [], []
+        callback = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, _: epochs.append(epoch),
+            on_epoch_end=lambda epoch, row: logs.append((epoch, dict(row))),
+        )
+        trainer.fit(3, [callback])
+        assert epochs == [1, 2, 3]  # Row 0 is no generation.
+        assert logs == list(enumerate(trainer.history))
+
+    def test_early_stopping_on_the_best_score(self):
+        trainer = tiny.trainer()
+        stop = keras.callbacks.EarlyStopping(
+            monitor="best_score", mode="min", min_delta=100.0, patience=2
+        )
+        trainer.fit(9, [stop])
+        assert trainer.generation == 2
+        trainer.fit(3)
+        assert trainer.generation == 3
+
+    def test_stop_training_stops(self):
+        trainer = tiny.trainer()
+
+        def stop(epoch, logs):
+            trainer.stop_training = epoch == 2
+
+        callback = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+        assert len(trainer.fit(9, [callback])) == 3
+
+    def test_time_limit_ends_a_fit(self):
+        trainer = tiny.trainer()
+        trainer.fit(9, [callbacks.TimeLimit(0.0)])
+        assert trainer.generation == 0
+        assert len(trainer.history) == 1

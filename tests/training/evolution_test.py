@@ -1,0 +1,302 @@
+"""A generation, on a stand-in for the compiled program."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from keras_lopt.population import (
+    Elitist,
+    FixedTrainer,
+    FrozenTrainers,
+    LogNormal,
+    Members,
+    NoMutation,
+    NoSelection,
+    SelfTraining,
+    WinnerTakeAll,
+)
+from keras_lopt.rules import get
+from keras_lopt.training import Schedule
+from keras_lopt.training.evolution import Evolution
+
+COUNT = 8
+SCHEDULE = Schedule(
+    population=COUNT, candidates=2, outer_steps=3, redraw_every=2
+)
+
+
+class FakeProgram:
+    """Programs whose results are known.
+
+    A theta is one number. Its score is that number plus an offset of the set
+    of problems; an outer step adds multiplier * teacher to it. The inner state
+    is an array [p]. What it is called with is kept.
+    """
+
+    def __init__(self):
+        self.replicas = self
+        self.scored = []  # (thetas, seed) of every scoring
+        self.step_seeds = []
+
+    def one(self, nest):
+        return nest
+
+    @staticmethod
+    def offset(seed):
+        return np.float32(int(np.asarray(seed)[0]) % 7)
+
+    def score(self, thetas, seed):
+        thetas = thetas.numpy()
+        self.scored.append((thetas, tuple(np.asarray(seed))))
+        scores = thetas[:, 0] + self.offset(seed)
+        return scores, 10.0 * scores
+
+    def copy_members(self, state, sources):
+        return state[sources.numpy()]
+
+    def train(self, trained, trainers, state, seeds):
+        thetas, slots, steps = trained
+        teachers, multipliers = trainers
+        for seed in seeds:
+            self.step_seeds.append(tuple(np.asarray(seed)))
+            thetas = thetas + multipliers[:, None] * teachers[:, :1]
+            slots = {"updates": slots["updates"] + 1.0}
+            steps = steps + 1
+        return (thetas, slots, steps), thetas[:, 0], state
+
+
+def evolution(**changes):
+    settings = {
+        "program": FakeProgram(),
+        "schedule": SCHEDULE,
+        "trainers": SelfTraining(),
+        "selection": Elitist(),
+        "mutation": NoMutation(),
+        "initial_thetas": np.full([COUNT, 1], 100.0, np.float32),
+        "seed": 0,
+    }
+    return Evolution(**{**settings, **changes})
+
+
+def members_of(values, **changes):
+    """Members with these thetas, scored 0.5 above them."""
+    thetas = np.array(values, np.float32)[:, None]
+    members = Members.initial(
+        thetas, {"updates": np.full(COUNT, 4.0)}, np.arange(COUNT)
+    )
+    scores = thetas[:, 0] + 0.5
+    return dataclasses.replace(members, scores=scores, **changes)
+
+
+#: All below zero: every trainer lowers a theta, so that children are better.
+FALLING = members_of([-5.0, -1.0, -8.0, -3.0, -2.0, -7.0, -4.0, -6.0])
+INNER_STATE = np.arange(COUNT) * 11
+
+
+def test_scores_are_the_programs():
+    evo = evolution()
+    members = evo.score(FALLING, generation=0)
+    (thetas, seed) = evo.program.scored[0]
+    np.testing.assert_array_equal(thetas, FALLING.thetas)
+    offset = evo.program.offset(seed)
+    np.testing.assert_array_equal(members.scores, FALLING.thetas[:, 0] + offset)
+    np.testing.assert_array_equal(members.train_losses, 10.0 * members.scores)
+    np.testing.assert_array_equal(members.ids, FALLING.ids)
+
+
+def test_scoring_problems_change_when_they_are_redrawn():
+    evo = evolution(schedule=dataclasses.replace(SCHEDULE, redraw_every=3))
+    for generation in range(9):
+        evo.score(FALLING, generation)
+    seeds = [seed for _, seed in evo.program.scored]
+    assert seeds[0::3] == seeds[1::3] == seeds[2::3]
+    assert len(set(seeds)) == 3
+
+
+def test_the_worst_start_from_copies_of_the_best():
+    evo = evolution()
+    outcome = evo.next(FALLING, INNER_STATE, generation=0)
+    parents = np.array([row["parent"] for row in outcome.child_rows])
+    worst, best = [1, 4], {2, 5}  # Scores -0.5, -1.5 and -7.5, -6.5.
+    assert set(parents[worst]) <= best
+    others = [0, 2, 3, 5, 6, 7]
+    np.testing.assert_array_equal(parents[others], others)
+    # Their inner runs are copied with them.
+    np.testing.assert_array_equal(outcome.inner_state, INNER_STATE[parents])
+
+
+def test_children_are_trained_by_their_trainers():
+    evo = evolution()
+    outcome = evo.next(FALLING, INNER_STATE, generation=0)
+    for i, row in enumerate(outcome.child_rows):
+        start = FALLING.thetas[row["parent"], 0]
+        teacher = FALLING.thetas[row["trainer"], 0]
+        expected = start + SCHEDULE.outer_steps * teacher
+        assert outcome.members.thetas[i, 0] == expected
+        assert outcome.losses[i] == expected
+    assert {row["trainer"] for row in outcome.child_rows} <= {2, 5}
+    assert outcome.child_rows[2]["trainer"] == 2  # The best trains itself.
+
+
+def test_a_better_child_takes_its_members_place_and_no_other_does():
+    values = [-5.0, -1.0, -8.0, -3.0, -2.0, -7.0, -4.0, -6.0]
+    rising = np.array([1.0] * COUNT)  # Frozen trainers that make all worse.
+    evo = evolution(
+        trainers=FrozenTrainers(),
+        initial_thetas=rising[:, None].astype(np.float32),
+        schedule=dataclasses.replace(SCHEDULE, outer_steps=1),
+    )
+    seed_offset = evo.score(FALLING, 0).scores[0] - FALLING.thetas[0, 0]
+    members = members_of(values)
+    members.scores = members.thetas[:, 0] + seed_offset
+    outcome = evo.next(members, INNER_STATE, generation=0)
+    # Only copies of the best are still better than the worst, which they
+    # replace; theirs is a step worse than their parents'.
+    np.testing.assert_array_equal(np.flatnonzero(outcome.accepted), [1, 4])
+    for i, row in enumerate(outcome.child_rows):
+        if row["accepted"]:
+            assert outcome.members.ids[i] == row["id"]
+            assert outcome.members.parents[i] == row["parent"]
+            parent = members.thetas[row["parent"], 0]
+            assert outcome.members.thetas[i, 0] == parent + 1.0
+        else:
+            assert outcome.members.ids[i] == members.ids[i]
+            assert outcome.members.thetas[i, 0] == members.thetas[i, 0]
+        assert outcome.members.scores[i] <= members.scores[i]
+
+
+def test_redraw_scores_everyone_again_before_selection():
+    evo = evolution()
+    stale = dataclasses.replace(FALLING, scores=np.zeros(COUNT, np.float32))
+    outcome = evo.next(stale, INNER_STATE, SCHEDULE.redraw_every)
+    (rescored, new_seed), (_, child_seed) = evo.program.scored
+    np.testing.assert_array_equal(rescored, FALLING.thetas)
+    assert new_seed == child_seed
+    kept = ~outcome.accepted
+    np.testing.assert_array_equal(
+        outcome.members.scores[kept],
+        FALLING.thetas[kept, 0] + evo.program.offset(new_seed),
+    )
+
+
+@pytest.mark.parametrize("generation", [0, 1, 3, 5])
+def test_between_redraws_only_children_are_scored(generation):
+    evo = evolution()
+    evo.next(FALLING, INNER_STATE, generation)
+    assert len(evo.program.scored) == 1
+
+
+def test_a_generation_follows_from_seed_and_number():
+    first, again = evolution(), evolution()
+    outcomes = [
+        evo.next(FALLING, INNER_STATE, generation=5) for evo in (first, again)
+    ]
+    assert outcomes[0].child_rows == outcomes[1].child_rows
+    assert first.program.step_seeds == again.program.step_seeds
+    for other in (
+        evolution(seed=1).next(FALLING, INNER_STATE, generation=5),
+        evolution().next(FALLING, INNER_STATE, generation=6),
+    ):
+        ours = [row["parent"] for row in outcomes[0].child_rows]
+        ours += [row["trainer"] for row in outcomes[0].child_rows]
+        theirs = [row["parent"] for row in other.child_rows]
+        theirs += [row["trainer"] for row in other.child_rows]
+        assert ours != theirs
+
+
+def test_every_outer_step_and_every_scoring_has_its_own_seed():
+    evo = evolution()
+    members, state = FALLING, INNER_STATE
+    for generation in range(6):
+        members, state, *_ = evo.next(members, state, generation)
+    steps = evo.program.step_seeds
+    scorings = {seed for _, seed in evo.program.scored}
+    assert len(steps) == 6 * SCHEDULE.outer_steps
+    assert len(set(steps)) == len(steps)
+    assert len(scorings) == 3
+    assert not scorings & set(steps)
+
+
+def test_ids_of_children_are_new():
+    evo = evolution()
+    members, state = FALLING, INNER_STATE
+    first_child = SCHEDULE.candidates * COUNT
+    for generation in range(3):
+        outcome = evo.next(members, state, generation)
+        ids = [row["id"] for row in outcome.child_rows]
+        start = first_child + generation * COUNT
+        assert ids == list(range(start, start + COUNT))
+        members, state = outcome.members, outcome.inner_state
+
+
+TRAINERS = [
+    SelfTraining(fresh=0.5),
+    FrozenTrainers(fresh=0.5),
+    FixedTrainer(trainer=get("adam"), fresh=0.5),
+]
+
+
+@pytest.mark.parametrize("trainers", TRAINERS, ids=lambda t: type(t).__name__)
+@pytest.mark.parametrize("fresh, starts", [(0.0, {33}), (1.0, {3})])
+def test_slots_start_anew_or_go_on(trainers, fresh, starts):
+    members = dataclasses.replace(
+        FALLING, slot_steps=np.full(COUNT, 30, np.int32)
+    )
+    evo = evolution(
+        selection=NoSelection(),
+        trainers=dataclasses.replace(trainers, fresh=fresh),
+    )
+    after = evo.next(members, INNER_STATE, 0).members
+    assert set(after.slot_steps.tolist()) == starts
+    assert after.slot_steps.dtype == np.int32
+    np.testing.assert_array_equal(after.slots["updates"], 4.0 + 3.0)
+
+
+def test_chance_decides_whose_slots_start_anew():
+    evo = evolution(selection=NoSelection(), trainers=TRAINERS[0])
+    members = dataclasses.replace(
+        FALLING, slot_steps=np.full(COUNT, 30, np.int32)
+    )
+    steps = [
+        evo.next(members, INNER_STATE, g).members.slot_steps for g in (0, 1)
+    ]
+    assert set(np.ravel(steps)) == {3, 33}
+    assert np.any(steps[0] != steps[1])
+
+
+def test_a_fixed_trainer_is_not_of_the_population():
+    evo = evolution(trainers=TRAINERS[2])
+    outcome = evo.next(FALLING, INNER_STATE, 0)
+    assert {row["trainer"] for row in outcome.child_rows} == {-1}
+
+
+def test_no_selection_takes_every_child():
+    evo = evolution(selection=NoSelection())
+    outcome = evo.next(FALLING, INNER_STATE, 0)
+    assert outcome.accepted.all()
+    assert outcome.inner_state is INNER_STATE  # Nothing to copy.
+
+
+def test_winner_take_all_copies_the_best():
+    outcome = evolution(selection=WinnerTakeAll()).next(FALLING, INNER_STATE, 0)
+    assert {row["parent"] for row in outcome.child_rows} == {2}
+    np.testing.assert_array_equal(outcome.inner_state, INNER_STATE[2])
+
+
+def test_children_inherit_mutated_multipliers():
+    multipliers = np.full(COUNT, 2.0)
+    members = dataclasses.replace(FALLING, multipliers=multipliers)
+    evo = evolution(mutation=LogNormal(), selection=NoSelection())
+    outcome = evo.next(members, INNER_STATE, 0)
+    rows = np.array([row["multiplier"] for row in outcome.child_rows])
+    np.testing.assert_array_equal(outcome.members.multipliers, rows)
+    assert len(set(rows)) > 1
+    np.testing.assert_array_equal(members.multipliers, 2.0)
+
+
+def test_members_are_not_changed_in_place():
+    before = {k: np.copy(v) for k, v in vars(FALLING).items() if k != "slots"}
+    evolution(mutation=LogNormal()).next(FALLING, INNER_STATE, 0)
+    for name, value in before.items():
+        np.testing.assert_array_equal(getattr(FALLING, name), value)

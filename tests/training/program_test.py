@@ -1,0 +1,212 @@
+"""The compiled functions: the same on one replica and on two."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt import rules, tasks
+from keras_lopt.estimators import PES
+from keras_lopt.rules import ThetaVector
+from keras_lopt.training.program import Program
+
+MEMBERS = 2
+RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
+#: The first pair ends after one outer step, the second after two.
+ESTIMATOR = PES(pairs=2, horizon=8, truncation=4, outer_split="outer_valid")
+SEEDS = [tf.constant([1, i]) for i in range(3)]
+
+
+def make_strategy(replicas):
+    """As `training.strategy` does for the cores."""
+    if replicas == 1:
+        return tf.distribute.OneDeviceStrategy("CPU:0")
+    return tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(replicas)],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+
+
+@pytest.fixture(scope="module")
+def task():
+    return tasks.get("digits_mlp", size=4, hidden=(8,), batch_size=8)
+
+
+@pytest.fixture(scope="module")
+def program(task):
+    """Callable: number of replicas -> the program, made once."""
+
+    @functools.cache
+    def make(replicas):
+        strategy = make_strategy(replicas)
+        return Program(
+            strategy, RULE, RULE, task, ESTIMATOR, MEMBERS, score_problems=2
+        )
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def thetas():
+    """[p, d] of random members."""
+    pack = ThetaVector(RULE).pack
+    return np.stack([pack(RULE.init_theta(i)) for i in range(MEMBERS)])
+
+
+@pytest.fixture(scope="module")
+def run(program, thetas):
+    """Callable: replicas, first state, seeds -> results of outer steps.
+
+    Members train each other. Results are the trained arrays, their losses and
+    the gathered state.
+    """
+
+    def train(replicas, state=None, seeds=SEEDS):
+        own = program(replicas)
+        if state is None:
+            state = own.initial_state()
+        else:
+            state = own.replicas.scatter(state)
+        slots = own.outer_update.blank_slots(MEMBERS)
+        trained, losses, state = own.train(
+            (thetas, slots, np.zeros(MEMBERS, np.int32)),
+            (thetas[::-1], np.array([0.5, 2.0], np.float32)),
+            state,
+            seeds,
+        )
+        return trained, losses, own.replicas.gather(state)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def one_replica(run):
+    return run(1)
+
+
+def assert_close(nest, expected, **tolerance):
+    tf.nest.assert_same_structure(nest, expected)
+    for a, b in zip(tf.nest.flatten(nest), tf.nest.flatten(expected)):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+def assert_equal(nest, expected):
+    assert_close(nest, expected, rtol=0, atol=0)
+
+
+def test_two_replicas_train_like_one(run, one_replica, thetas):
+    trained, losses, state = run(2)
+    assert_close(trained, one_replica[0], rtol=1e-4, atol=1e-5)
+    assert_close(losses, one_replica[1], rtol=1e-5)
+    assert_close(state, one_replica[2], rtol=1e-3, atol=1e-4)
+    moved = np.abs(trained[0] - thetas)
+    assert np.all(moved.max(axis=1) > 1e-3)  # There was something to differ in.
+
+
+def test_the_same_seeds_give_the_same_bits(run, one_replica):
+    assert_equal(run(1), one_replica)
+
+
+def test_other_seeds_give_other_problems(run, one_replica):
+    seeds = [tf.constant([2, i]) for i in range(3)]
+    _, losses, state = run(1, seeds=seeds)
+    assert np.all(losses != one_replica[1])
+    assert np.all(np.any(state.seeds != one_replica[2].seeds, axis=1))
+
+
+def test_replicas_share_the_pairs_of_a_state(program, run):
+    """A run that began on one replica goes on on two."""
+    _, _, state = run(1, seeds=SEEDS[:1])
+    expected = run(1, state, SEEDS[1:])
+    moved = run(2, state, SEEDS[1:])
+    assert_close(moved[0], expected[0], rtol=1e-4, atol=1e-5)
+    assert_close(moved[2], expected[2], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_what_is_scattered_is_gathered(program, one_replica, replicas):
+    state = one_replica[2]
+    own = program(replicas).replicas
+    assert_equal(own.gather(own.scatter(state)), state)
+
+
+def test_first_problems_do_not_depend_on_the_replicas(program):
+    states = [
+        program(n).replicas.gather(program(n).initial_state()) for n in (1, 2)
+    ]
+    assert_equal(states[1], states[0])
+    np.testing.assert_array_equal(states[0].ends, [4, 8])
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_copied_member_takes_its_inner_state_along(
+    program, one_replica, replicas
+):
+    state, own = one_replica[2], program(replicas)
+    copied = own.replicas.gather(
+        own.copy_members(own.replicas.scatter(state), tf.constant([1, 1]))
+    )
+    members = (state.inner, state.noise)
+    inner, noise = tf.nest.map_structure(lambda leaf: leaf[[1, 1]], members)
+    assert np.any(state.noise[0] != noise[0])
+    # The problems and their clock are everyone's.
+    assert_equal(copied, state._replace(inner=inner, noise=noise))
+
+
+def test_two_replicas_score_like_one(program, thetas):
+    scores = [
+        program(n).replicas.one(program(n).score(thetas, SEEDS[0]))
+        for n in (1, 2)
+    ]
+    assert_close(scores[1], scores[0], rtol=1e-5)
+    held_out, train = scores[0]
+    assert held_out.shape == train.shape == (MEMBERS,)
+    assert np.all(held_out != train)
+
+
+def test_members_are_scored_on_the_same_problems(program, thetas):
+    own = program(1)
+
+    def score(thetas, seed=SEEDS[0]):
+        return own.replicas.one(own.score(tf.constant(thetas), seed))[0]
+
+    scores = score(thetas)
+    assert scores[0] != scores[1]
+    np.testing.assert_array_equal(score(thetas[::-1]), scores[::-1])
+    np.testing.assert_array_equal(score(thetas[[1, 1]]), scores[[1, 1]])
+    np.testing.assert_array_equal(score(thetas), scores)
+    assert np.all(score(thetas, SEEDS[1]) != scores)
+
+
+def test_scoring_is_on_data_of_no_gradient(program):
+    own = program(1)
+    assert own.inner_run.outer_split == "outer_valid"
+    assert own.scoring.run.outer_split == "inner_valid"
+
+
+def test_inner_steps_are_counted(program):
+    # 2 members, 2 pairs, 2 sides, 4 steps; 2 members, 2 problems, 8 steps.
+    for replicas in (1, 2):
+        assert program(replicas).inner_steps_per_outer_step == 32
+        assert program(replicas).inner_steps_per_scoring == 32
+
+
+@pytest.mark.parametrize(
+    "pairs, score_problems, message",
+    [
+        (3, 2, "`pairs` must be >= 1 and divisible by .*replicas, 2.*pairs=3"),
+        (2, 3, "`score_problems` must be .*divisible.*score_problems=3"),
+        (2, 0, "`score_problems` must be >= 1.*score_problems=0"),
+        (2, -2, "`score_problems` must be >= 1.*score_problems=-2"),
+    ],
+)
+def test_what_replicas_cannot_share_is_refused(
+    task, pairs, score_problems, message
+):
+    estimator = PES(pairs=pairs, horizon=8, truncation=4)
+    with pytest.raises(ValueError, match=message):
+        Program(
+            make_strategy(2), RULE, RULE, task, estimator, 2, score_problems
+        )

@@ -1,0 +1,250 @@
+"""The population trainer: histories, determinism, elitism, ancestry."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lopt.population import Elitist, NoSelection, WinnerTakeAll
+from keras_lopt.training import PopulationTrainer, Schedule
+from tests import tiny
+
+GENERATIONS = 7  # With redraws after 3 and 6.
+
+
+@dataclasses.dataclass
+class Recording:
+    """A trainer and what it was after every generation."""
+
+    trainer: PopulationTrainer
+    members: list  # `Members` after generation 0, 1, ...
+    child_rows: list  # rows of members.csv of generation 1, 2, ...
+
+
+def record(trainer, generations=GENERATIONS):
+    members, rows = [], []
+
+    def keep(epoch, logs):
+        members.append(trainer.members)
+        if epoch:
+            rows.append(trainer.last_generation)
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=keep)
+    trainer.fit(generations, [callback])
+    return Recording(trainer, members, rows)
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return record(tiny.trainer())
+
+
+def assert_same(trainer, other):
+    history = tiny.without_clock(trainer.history)
+    assert history == tiny.without_clock(other.history)
+    assert tiny.leaves(trainer.get_state()) == tiny.leaves(other.get_state())
+
+
+def test_same_seed_same_history_and_members(recording):
+    again = tiny.trainer()
+    again.fit(GENERATIONS)
+    assert_same(again, recording.trainer)
+
+
+def test_another_seed_is_another_experiment(recording):
+    other = tiny.trainer(seed=1)
+    other.fit(1)
+    ours = recording.members[1]
+    assert not {t.tobytes() for t in other.members.thetas} & {
+        t.tobytes() for t in ours.thetas
+    }
+    assert not set(other.members.scores) & set(ours.scores)
+    for column in ("best_score", "mean_outer_loss"):
+        row, our_row = other.history[1], recording.trainer.history[1]
+        assert row[column] != our_row[column]
+
+
+def test_fit_in_parts_is_fit(recording):
+    parts = tiny.trainer()
+    for generations in (0, 2, 2, 3, GENERATIONS):
+        parts.fit(generations)
+        assert parts.generation == generations
+    assert_same(parts, recording.trainer)
+
+
+def test_counters_of_the_history(recording):
+    history = recording.trainer.history
+    steps = recording.trainer.schedule.outer_steps
+    generations = list(range(GENERATIONS + 1))
+    assert [row["generation"] for row in history] == generations
+    assert [row["outer_step"] for row in history] == [
+        generation * steps for generation in generations
+    ]
+    for column in ("seconds", "inner_steps"):
+        values = [row[column] for row in history]
+        assert values == sorted(set(values))
+
+
+def test_columns_are_statistics_of_the_members(recording):
+    history = recording.trainer.history
+    for row, members in zip(history[1:], recording.members[1:], strict=True):
+        assert row["best_score"] == members.scores.min()
+        assert row["median_score"] == np.median(members.scores)
+        assert row["worst_score"] == members.scores.max()
+        assert row["best_id"] == members.ids[members.scores.argmin()]
+        assert row["inner_steps_per_second"] == (
+            row["inner_steps"] / row["seconds"]
+        )
+
+
+def test_inner_steps_are_those_that_ran(monkeypatch):
+    trainer = tiny.trainer()
+    program = trainer._program
+    done = [0]
+
+    def counting(function, cost):
+        def call(*args):
+            done[0] += cost
+            return function(*args)
+
+        return call
+
+    steps, scoring = (
+        program.inner_steps_per_outer_step,
+        program.inner_steps_per_scoring,
+    )
+    # Pairs * 2 sides * truncation, problems * horizon, for every member.
+    assert (steps, scoring) == (4 * 2 * 2 * 2, 4 * 1 * 4)
+    for name, cost in (("outer_step", steps), ("score", scoring)):
+        function = counting(getattr(program, name), cost)
+        monkeypatch.setattr(program, name, function)
+    ran = []
+    callback = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ran.append(done[0])
+    )
+    history = trainer.fit(GENERATIONS, [callback])
+    assert [row["inner_steps"] for row in history] == ran
+
+
+def test_no_score_gets_worse_between_redraws(recording):
+    redraws = {g for g in range(1, GENERATIONS) if g % 3 == 0}
+    accepted = 0
+    for generation in range(1, GENERATIONS + 1):
+        if generation - 1 in redraws:
+            continue
+        before, after = recording.members[generation - 1 : generation + 1]
+        assert np.all(after.scores <= before.scores)
+        assert after.scores.min() <= before.scores.min()
+        accepted += np.sum(after.ids != before.ids)
+    assert accepted  # Else nothing was shown.
+
+
+class NoChildren(Elitist):
+    """Selection that refuses every child."""
+
+    def accepted(self, scores, child_scores):
+        return np.zeros(len(scores), bool)
+
+
+def test_redraw_scores_everyone_on_new_problems():
+    members = record(tiny.trainer(selection=NoChildren())).members
+    assert len({tuple(m.ids) for m in members}) == 1  # Never another theta.
+    scores = [m.scores for m in members]
+    drawn = [scores[0:4], scores[4:7], scores[7:]]
+    for same in drawn:
+        assert len({s.tobytes() for s in same}) == 1
+    for old, new in zip(drawn, drawn[1:]):
+        assert not np.any(old[0] == new[0])
+
+
+def test_ancestry(recording):
+    schedule = recording.trainer.schedule
+    seen = set(range(schedule.candidates * schedule.population))
+    for generation, rows in enumerate(recording.child_rows, start=1):
+        before, after = recording.members[generation - 1 : generation + 1]
+        ids = [row["id"] for row in rows]
+        assert not set(ids) & seen
+        assert len(set(ids)) == len(ids) == schedule.population
+        seen.update(ids)
+        alive = set(before.ids)
+        for i, row in enumerate(rows):
+            assert row["generation"] == generation
+            assert {row["parent"], row["trainer"]} <= alive
+            survivor = row["id"] if row["accepted"] else before.ids[i]
+            assert after.ids[i] == survivor
+        fraction = np.mean([row["accepted"] for row in rows])
+        history = recording.trainer.history[generation]
+        assert history["accepted_fraction"] == fraction
+
+
+def test_members_are_the_best_candidates(recording):
+    one = tiny.trainer(
+        schedule=dataclasses.replace(tiny.SCHEDULE, candidates=1)
+    )
+    two, three = (
+        tiny.trainer(schedule=dataclasses.replace(tiny.SCHEDULE, candidates=n))
+        for n in (2, 3)
+    )
+    for trainer in (one, two, three):
+        trainer.fit(0)
+    # Row 0 is of a population as drawn; the choice comes after it.
+    columns = ("best_score", "median_score", "worst_score", "best_id")
+    for trainer in (two, three):
+        for column in columns:
+            assert trainer.history[0][column] == one.history[0][column]
+    assert two.members.scores.tolist() == sorted(two.members.scores)
+    assert np.all(two.members.scores <= np.sort(one.members.scores))
+    assert np.all(three.members.scores <= two.members.scores)
+    assert set(three.members.ids) <= set(range(12))
+    assert set(three.members.parents) == {-1}
+
+
+def test_best_theta_is_of_the_lowest_score(recording):
+    trainer = recording.trainer
+    theta = trainer.best_theta()
+    trainer.rule.check_theta(theta)
+    packed = trainer.theta_vector.pack(theta)
+    best = trainer.members.scores.argmin()
+    np.testing.assert_array_equal(packed, trainer.members.thetas[best])
+
+
+@pytest.mark.parametrize("selection", [NoSelection(), WinnerTakeAll()])
+def test_without_elitism_every_child_is_accepted(selection):
+    trainer = tiny.trainer(selection=selection)
+    history = trainer.fit(2)
+    assert [row["accepted_fraction"] for row in history] == [1.0] * 3
+    rows = trainer.last_generation
+    assert [row["id"] for row in rows] == trainer.members.ids.tolist()
+
+
+def test_compilation_is_not_training_time():
+    trainer = tiny.trainer()
+    assert trainer.compile_seconds > 0.0
+    assert trainer.seconds == 0.0
+    compiled = trainer.compile_seconds
+    trainer.fit(1)
+    assert trainer.compile_seconds == compiled
+    assert trainer.seconds == trainer.history[-1]["seconds"] > 0.0
+
+
+@pytest.mark.parametrize("generations", [-1, 2.0, "3", None])
+def test_fit_refuses(generations):
+    trainer = tiny.trainer()
+    with pytest.raises(ValueError) as caught:
+        trainer.fit(generations)
+    assert str(caught.value) == (
+        "`generations` must be an integer >= 0. "
+        f"Received: generations={generations!r}"
+    )
+    assert trainer.history == []
+
+
+def test_refuses_a_population_that_cannot_be_selected():
+    with pytest.raises(ValueError, match="`population` must be 1 or such that"):
+        PopulationTrainer(
+            tiny.RULE,
+            tiny.task(),
+            tiny.ESTIMATOR,
+            schedule=Schedule(population=6),
+        )
