@@ -95,7 +95,7 @@ def plot_history(history, controls, adam_loss=None):
             "tuned Adam's training loss",
             (steps[-1], adam_loss),
             ha="right",
-            va="bottom",
+            va="top",
             color=ADAM,
         )
     axes.set(ylabel="mean loss over a run (nats)")

@@ -34,7 +34,9 @@ class Members:
     def initial(cls, thetas, slots, ids):
         """Members before any training, not scored yet."""
         count = len(thetas)
-        unknown = np.full(count, np.inf)
+        # The types of what training puts in their place, so that a checkpoint
+        # of a trained population fits one that is to be restored.
+        unknown = np.full(count, np.inf, np.float32)
         return cls(
             thetas=thetas,
             slots=slots,
@@ -42,8 +44,8 @@ class Members:
             multipliers=np.ones(count),
             scores=unknown,
             train_losses=unknown,
-            ids=ids,
-            parents=np.full(count, -1),
+            ids=np.asarray(ids, np.int64),
+            parents=np.full(count, -1, np.int64),
         )
 
     def map(self, function, *others):

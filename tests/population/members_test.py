@@ -120,3 +120,19 @@ def test_initial_members_are_not_scored_yet():
     np.testing.assert_array_equal(members.multipliers, [1.0] * 3)
     np.testing.assert_array_equal(members.slot_steps, [0] * 3)
     np.testing.assert_array_equal(members.parents, [-1] * 3)
+
+
+def test_initial_members_have_the_types_of_trained_ones():
+    # A checkpoint is restored into what a new trainer has.
+    members = Members.initial(np.zeros([2, 3], np.float32), [], np.arange(2))
+    types = {
+        name: getattr(members, name).dtype.name
+        for name in ("scores", "train_losses", "slot_steps", "ids", "parents")
+    }
+    assert types == {
+        "scores": "float32",
+        "train_losses": "float32",
+        "slot_steps": "int32",
+        "ids": "int64",
+        "parents": "int64",
+    }
