@@ -3,9 +3,22 @@
 import importlib.util  # noqa: F401  gin 0.5.0 needs it for relative includes.
 import os
 import re
+import tokenize
 import warnings
 
 import gin
+
+#: What gin raises for text or names that it can't use.
+_PARSE_ERRORS = (
+    AttributeError,
+    ImportError,
+    NameError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
 
 
 class ConfigError(ValueError):
@@ -32,7 +45,7 @@ def load(gin_files, bindings=(), root="gin_configs"):
         for path in paths:
             gin.parse_config_file(path)
         gin.parse_config(list(bindings))
-    except (ValueError, AttributeError, ImportError, SyntaxError, OSError) as e:
+    except _PARSE_ERRORS as e:
         raise ConfigError(
             f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
             f"be used. Received: {message(e)}"
@@ -41,8 +54,20 @@ def load(gin_files, bindings=(), root="gin_configs"):
 
 
 def call(function, *args):
-    """Calls `function` with the parameters that the configuration binds."""
-    return gin.get_configurable(function)(*args)
+    """Calls `function` with the parameters that the configuration binds.
+
+    Raises:
+        ConfigError: A parameter or a macro has no value.
+    """
+    try:
+        return gin.get_configurable(function)(*args)
+    except TypeError as error:
+        if "No values supplied by Gin" not in str(error):
+            raise
+        raise ConfigError(
+            "The configuration must give every parameter and macro a value. "
+            f"Received: {str(error).strip()}"
+        ) from error
 
 
 def message(error):

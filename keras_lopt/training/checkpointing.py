@@ -30,6 +30,11 @@ class TrainingCheckpoint:
         """Whether there is any checkpoint, intact or not."""
         return bool(self._paths())
 
+    def generation(self):
+        """Generation of the newest checkpoint, -1 if there is none."""
+        paths = self._paths()
+        return int(paths[0].rsplit("-", 1)[1]) if paths else -1
+
     def _paths(self):
         """Prefixes of the checkpoints, the newest first."""
         names = glob.glob(os.path.join(glob.escape(self.folder), "*.index"))
@@ -81,7 +86,7 @@ class TrainingCheckpoint:
                 status = self._manager.checkpoint.restore(path)
                 status.assert_existing_objects_matched()
                 history = json.loads(self._history.numpy())
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except Exception as error:  # Damage shows as any of a dozen types.
                 warnings.warn(
                     f"Checkpoint {path} is skipped, it can't be read: "
                     f"{str(error).splitlines()[0]}",

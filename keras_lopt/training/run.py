@@ -49,7 +49,7 @@ def run(
         seconds: Stop after this many seconds of training, or None.
 
     Returns:
-        The `PopulationTrainer`.
+        The `PopulationTrainer`, or None if nothing was left to do.
 
     Raises:
         ValueError: A setting that can't be used, or an out_dir with another
@@ -77,6 +77,9 @@ def run(
         trainer, os.path.join(out_dir, "checkpoints")
     )
     _claim(out_dir, experiment, checkpoint, resume)
+    if checkpoint.generation() >= generations:
+        print(f"{out_dir} has all of {generations} generations", flush=True)
+        return None
     print(
         f"{trainer.task.name}, rule {rule.name}, {schedule.population} members,"
         f" {trainer.strategy.num_replicas_in_sync} replicas: compiling ...",

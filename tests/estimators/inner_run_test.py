@@ -164,7 +164,6 @@ def test_the_training_loss_is_the_outer_loss_on_train(
 ):
     run = InnerRun(tiny_rule, tiny_task, 2, "train")
     assert list(run.draw_batches(SEEDS, tf.constant([0, 0]))) == ["train"]
-    run.advance = tf.function(run.advance, jit_compile=True)
     _, train, outer = advance(run, thetas, run.blank_states(3), [0, 0])
     np.testing.assert_array_equal(train, outer)
 
