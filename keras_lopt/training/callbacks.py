@@ -190,6 +190,10 @@ class TimeLimit(keras.callbacks.Callback):
         super().__init__()
         self._seconds = seconds
 
+    def on_train_begin(self, logs=None):
+        # The time of a run that is continued counts.
+        self.on_epoch_end(epoch=None)
+
     def on_epoch_end(self, epoch, logs=None):
         if self.model.seconds >= self._seconds:
             self.model.stop_training = True

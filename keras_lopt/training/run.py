@@ -9,7 +9,7 @@ import numpy as np
 from keras_lopt import __version__, config
 from keras_lopt.training import callbacks
 from keras_lopt.training.checkpointing import TrainingCheckpoint
-from keras_lopt.training.schedule import Schedule
+from keras_lopt.training.schedule import Schedule, check_generations
 from keras_lopt.training.strategy import make_strategy
 from keras_lopt.training.trainer import PopulationTrainer
 
@@ -59,6 +59,7 @@ def run(
         raise ValueError(
             f'`resume` must be "auto" or "never". Received: resume={resume!r}'
         )
+    check_generations(generations)
     schedule = schedule or Schedule()
     divides = int(np.gcd(estimator.pairs, schedule.score_problems))
     trainer = PopulationTrainer(

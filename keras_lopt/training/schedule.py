@@ -33,3 +33,12 @@ class Schedule:
                     f"`{field.name}` must be an integer >= 1. "
                     f"Received: {field.name}={value!r}"
                 )
+
+
+def check_generations(generations):
+    """Raises ValueError unless it is a number of generations."""
+    if not isinstance(generations, int) or generations < 0:
+        raise ValueError(
+            "`generations` must be an integer >= 0. "
+            f"Received: generations={generations!r}"
+        )

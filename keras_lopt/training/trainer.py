@@ -23,7 +23,7 @@ from keras_lopt.rules import ThetaVector
 from keras_lopt.training import records
 from keras_lopt.training.evolution import Evolution
 from keras_lopt.training.program import Program
-from keras_lopt.training.schedule import Schedule
+from keras_lopt.training.schedule import Schedule, check_generations
 
 
 class PopulationTrainer:
@@ -154,11 +154,7 @@ class PopulationTrainer:
         Returns:
             The history.
         """
-        if not isinstance(generations, int) or generations < 0:
-            raise ValueError(
-                "`generations` must be an integer >= 0. "
-                f"Received: generations={generations!r}"
-            )
+        check_generations(generations)
         self.compile()
         self.stop_training = False
         callbacks = keras.callbacks.CallbackList(
