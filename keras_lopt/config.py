@@ -62,7 +62,8 @@ def call(function, *args):
     try:
         return gin.get_configurable(function)(*args)
     except TypeError as error:
-        if "No values supplied by Gin" not in str(error):
+        missing = ("No values supplied by Gin", "required keyword-only")
+        if not any(text in str(error) for text in missing):
             raise
         raise ConfigError(
             "The configuration must give every parameter and macro a value. "

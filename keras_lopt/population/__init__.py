@@ -5,7 +5,13 @@ and a random generator; the population trainer applies what they decide.
 """
 
 from keras_lopt.population.members import Members
-from keras_lopt.population.mutation import Grid, LogNormal, NoMutation, Perturb
+from keras_lopt.population.mutation import (
+    Grid,
+    LogNormal,
+    Mutation,
+    NoMutation,
+    Perturb,
+)
 from keras_lopt.population.selection import (
     Elitist,
     NoSelection,
@@ -27,6 +33,7 @@ __all__ = [
     "LogNormal",
     "Grid",
     "Members",
+    "Mutation",
     "NoMutation",
     "NoSelection",
     "Perturb",

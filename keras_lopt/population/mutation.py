@@ -6,17 +6,25 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class NoMutation:
-    """Children have their parents' multiplier."""
+class Mutation:
+    """How children's multipliers follow from their parents'."""
 
     def mutate(self, values, rng):
         """[p] new values from [p] values."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class NoMutation(Mutation):
+    """Children have their parents' multiplier."""
+
+    def mutate(self, values, rng):
         del rng
         return values
 
 
 @dataclasses.dataclass(frozen=True)
-class LogNormal:
+class LogNormal(Mutation):
     """value * 2^(spread * N(0, 1)), clipped to [low, high].
 
     Args:
@@ -47,7 +55,7 @@ class LogNormal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Perturb:
+class Perturb(Mutation):
     """value * 0.8 or * 1.2, as in published population based training.
 
     Args:
@@ -68,7 +76,7 @@ class Perturb:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
+class Grid(Mutation):
     """Member i always has the value values[i % len(values)].
 
     With no selection, a grid of learning rates in one population.

@@ -5,6 +5,7 @@ They read the row from the trainer's history: Keras passes logs on as floats.
 
 import csv
 import os
+import shutil
 import sys
 
 import keras
@@ -41,7 +42,10 @@ class Progress(keras.callbacks.Callback):
             bar = "=" * round(20 * done)
             # Every 25th generation stays on the screen: the run's story.
             end = "\n" if epoch % 25 == 0 else ""
-            text = f"\r\x1b[2K[{bar:<20}] {text}{end}"
+            # A wrapped line can't be cleared.
+            width = shutil.get_terminal_size().columns - 1
+            text = f"[{bar:<20}] {text}"[:width]
+            text = f"\r\x1b[2K{text}{end}"
         else:
             text += "\n"
         self.stream.write(text)

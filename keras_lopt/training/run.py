@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 
 import numpy as np
 
-from keras_lopt import __version__, config
+from keras_lopt import __version__, config, population
+from keras_lopt.estimators import Estimator
+from keras_lopt.rules import Rule
 from keras_lopt.training import callbacks
 from keras_lopt.training.checkpointing import TrainingCheckpoint
 from keras_lopt.training.schedule import Schedule, check_generations
@@ -60,6 +63,15 @@ def run(
             f'`resume` must be "auto" or "never". Received: resume={resume!r}'
         )
     check_generations(generations)
+    _check_objects(
+        task=(task, Callable),
+        rule=(rule, Rule),
+        estimator=(estimator, Estimator),
+        schedule=(schedule or Schedule(), Schedule),
+        trainers=(trainers or population.SelfTraining(), population.Trainers),
+        selection=(selection or population.Elitist(), population.Selection),
+        mutation=(mutation or population.NoMutation(), population.Mutation),
+    )
     schedule = schedule or Schedule()
     divides = int(np.gcd(estimator.pairs, schedule.score_problems))
     trainer = PopulationTrainer(
@@ -98,6 +110,16 @@ def run(
     )
     _print_summary(trainer)
     return trainer
+
+
+def _check_objects(**arguments):
+    """Raises ValueError unless each is (value, type) with a fitting value."""
+    for name, (value, kind) in arguments.items():
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"`{name}` must be a {kind.__name__}. Received: {name}="
+                f"{value!r}; in gin, write `@module.Name()`, not a string"
+            )
 
 
 def _callbacks(out_dir, experiment, checkpoint, seconds):

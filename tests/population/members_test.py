@@ -136,3 +136,7 @@ def test_initial_members_have_the_types_of_trained_ones():
         "ids": "int64",
         "parents": "int64",
     }
+    # As after training: a checkpoint of that must fit into this.
+    assert members.scores.dtype == members.train_losses.dtype == np.float32
+    assert members.ids.dtype == members.parents.dtype == np.int64
+    assert members.slot_steps.dtype == np.int32
