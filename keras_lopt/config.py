@@ -26,7 +26,7 @@ class ConfigError(ValueError):
 
 
 def load(gin_files, bindings=(), root="gin_configs"):
-    """Parses gin files, then bindings, and finalises the configuration.
+    """Parses gin files, then bindings. What can't be used leaves nothing.
 
     Args:
         gin_files: Paths; a relative one is looked up as it is, then in `root`.
@@ -46,6 +46,7 @@ def load(gin_files, bindings=(), root="gin_configs"):
             gin.parse_config_file(path)
         gin.parse_config(list(bindings))
     except _PARSE_ERRORS as e:
+        gin.clear_config()
         raise ConfigError(
             f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
             f"be used. Received: {message(e)}"
@@ -57,7 +58,8 @@ def call(function, *args):
     """Calls `function` with the parameters that the configuration binds.
 
     Raises:
-        ConfigError: A parameter or a macro has no value.
+        ConfigError: A parameter or a macro has no value; the configuration is
+            dropped, since gin can't print it either.
     """
     try:
         return gin.get_configurable(function)(*args)
@@ -65,6 +67,7 @@ def call(function, *args):
         missing = ("No values supplied by Gin", "required keyword-only")
         if not any(text in str(error) for text in missing):
             raise
+        gin.clear_config()
         raise ConfigError(
             "The configuration must give every parameter and macro a value. "
             f"Received: {str(error).strip()}"

@@ -83,5 +83,6 @@ class OuterUpdate:
             signals,
         )
         delta = tf.concat([tf.reshape(d, [-1]) for d in deltas], axis=0)
-        delta = tf.where(tf.math.is_finite(delta), multiplier * delta, 0.0)
+        delta = multiplier * delta
+        delta = tf.where(tf.math.is_finite(delta), delta, 0.0)
         return theta + delta, slots

@@ -105,9 +105,6 @@ def run(
     trainer.fit(
         generations, _callbacks(out_dir, experiment, checkpoint, seconds)
     )
-    _write(
-        os.path.join(out_dir, "operative_config.gin"), config.operative_text()
-    )
     _print_summary(trainer)
     return trainer
 
@@ -177,7 +174,12 @@ def _claim(out_dir, experiment, checkpoint, resume):
         _check_same(path, experiment)
     os.makedirs(out_dir, exist_ok=True)
     _write(path, json.dumps(experiment, indent=2) + "\n")
-    _write(os.path.join(out_dir, "config.gin"), config.text())
+    # All that is configured has been built by now: both are complete.
+    for name, text in (
+        ("config.gin", config.text()),
+        ("operative_config.gin", config.operative_text()),
+    ):
+        _write(os.path.join(out_dir, name), text)
 
 
 def _check_same(path, experiment):

@@ -197,11 +197,9 @@ class PopulationTrainer:
         self._record(self.members, outcome.accepted, outcome.losses)
 
     def _record(self, members, accepted, losses):
-        scorings = (
-            self.schedule.candidates
-            + self.generation
-            + self._evolution.scoring(self.generation)
-        )
+        # New problems are drawn at the beginning of the next generation.
+        redraws = self._evolution.scoring(max(0, self.generation - 1))
+        scorings = self.schedule.candidates + self.generation + redraws
         inner_steps = (
             self.outer_step * self._program.inner_steps_per_outer_step
             + scorings * self._program.inner_steps_per_scoring
