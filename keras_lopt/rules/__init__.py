@@ -5,18 +5,33 @@ and by the meta-trainer. `rules.get(name, **config)` builds one,
 `rules.names()` lists what there is.
 """
 
+from keras_lopt.rules.adafac_mlp import AdafacMLPRule
 from keras_lopt.rules.adam import AdamRule
-from keras_lopt.rules.base import PerTensorRule, Rule
+from keras_lopt.rules.base import PerTensorRule, Rule, ShapedTensorRule
 from keras_lopt.rules.fused import FusedRule
+from keras_lopt.rules.hierarchical import HierarchicalRule
+from keras_lopt.rules.mlp import MLPRule
+from keras_lopt.rules.nadamw import NAdamWRule
 from keras_lopt.rules.registry import get, names, register
+from keras_lopt.rules.sgd import SGDRule
+from keras_lopt.rules.sgdm import SGDMRule
 from keras_lopt.rules.theta_vector import ThetaVector
+from keras_lopt.rules.velo import VeLORule
 
 __all__ = [
+    "AdafacMLPRule",
     "AdamRule",
     "FusedRule",
+    "HierarchicalRule",
+    "MLPRule",
+    "NAdamWRule",
     "PerTensorRule",
     "Rule",
+    "SGDMRule",
+    "SGDRule",
+    "ShapedTensorRule",
     "ThetaVector",
+    "VeLORule",
     "get",
     "names",
     "register",

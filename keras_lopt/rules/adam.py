@@ -63,6 +63,9 @@ class AdamRule(PerTensorRule):
         }
         return {k: np.asarray(v, np.float32) for k, v in values.items()}
 
+    def published_paths(self):
+        return {leaf: leaf for leaf in self.theta_shapes()}
+
     def init_tensor_slots(self, theta, size):
         del theta
         return {

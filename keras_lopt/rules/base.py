@@ -22,6 +22,8 @@ class Rule:
     #: True for formulas of human design (Adam, SGD). Those are baselines and
     #: test subjects: self-training refuses them.
     hand_designed: ClassVar[bool] = False
+    #: Paths of published weights that are stored with them and not used.
+    published_unused: ClassVar[tuple[str, ...]] = ()
 
     def get_config(self):
         """Hyperparameters; `rules.get(rule.name, **config)` equals the rule."""
@@ -70,6 +72,15 @@ class Rule:
             the new `slots`.
         """
         raise NotImplementedError
+
+    def published_paths(self):
+        """Where published weights have each leaf of theta.
+
+        Returns:
+            Dict from theta leaf name to path, the parts joined by `/`. Empty
+            if there are none of this rule.
+        """
+        return {}
 
     def check_theta(self, theta):
         """Raises ValueError unless `theta` fits this rule, leaf by leaf."""
@@ -136,13 +147,43 @@ class PerTensorRule(Rule):
         self.check_signals(signals)
         deltas, new_slots = [], []
         for grad, param, tensor_slots in zip(grads, params, slots, strict=True):
+            shape = self._given_shape(param)
             delta, tensor_slots = self.update_tensor(
                 theta,
-                ops.reshape(ops.cast(grad, "float32"), (-1,)),
-                ops.reshape(ops.cast(param, "float32"), (-1,)),
+                ops.reshape(ops.cast(grad, "float32"), shape),
+                ops.reshape(ops.cast(param, "float32"), shape),
                 tensor_slots,
                 signals,
             )
             deltas.append(ops.reshape(delta, param.shape))
             new_slots.append(tensor_slots)
         return deltas, new_slots
+
+    def _given_shape(self, param):
+        return (-1,)
+
+
+class ShapedTensorRule(PerTensorRule):
+    """A rule that treats every tensor by itself and needs its shape.
+
+    `update_tensor` gets `grad` and `param` as they are shaped, a scalar as
+    (1,), and gives back the delta in any shape of that size.
+    """
+
+    def init_tensor_slots(self, theta, shape):
+        """Slots of one tensor of `shape`."""
+        raise NotImplementedError
+
+    def init_slots(self, theta, params):
+        return [
+            self.init_tensor_slots(theta, self._given_shape(param))
+            for param in params
+        ]
+
+    def _given_shape(self, param):
+        return at_least_1d(param.shape)
+
+
+def at_least_1d(shape):
+    """`shape` as a tuple; (1,) for a scalar."""
+    return tuple(shape) or (1,)

@@ -72,3 +72,75 @@ def layer(theta, index, x):
     """Linear layer `index` of an MLP: [fan_in, n] -> [fan_out, n]."""
     weights = ops.transpose(theta[f"w{index}"])
     return ops.matmul(weights, x) + theta[f"b{index}"][:, None]
+
+
+def time_embed_sin(step):
+    """sin(step / (s * pi)) for the 11 time scales s. [11]"""
+    scales = np.pi * np.asarray(TIME_SCALES)
+    scales = ops.convert_to_tensor(scales.astype(np.float32))
+    return ops.sin(ops.cast(step, "float32") / scales)
+
+
+def normalized_layer(weights, features):
+    """Linear layer on features that are first brought to RMS 1.
+
+    A feature that is constant over some dimensions has size 1 there and is
+    not broadcast: what it adds to a unit is, as long as it can be, as small.
+
+    Args:
+        weights: [f, h], rows in the order of the features.
+        features: List of [k, *shape] tensors, f rows together.
+
+    Returns:
+        [h, *shape].
+    """
+    groups, start = {}, 0
+    for feature in features:
+        stop = start + feature.shape[0]
+        group = groups.setdefault(tuple(feature.shape[1:]), ([], []))
+        group[0].append(weights[start:stop])
+        group[1].append(ops.reshape(feature, (stop - start, -1)))
+        start = stop
+    total = 0.0
+    for shape, (rows, columns) in groups.items():
+        columns = ops.concatenate(columns, axis=0)  # [f of the group, n]
+        rows = ops.concatenate(rows, axis=0) * rms_factors(columns)
+        product = ops.matmul(ops.transpose(rows), columns)
+        total = total + ops.reshape(product, (-1, *shape))
+    return total
+
+
+def later_layers(theta, hidden):
+    """Layers 1, 2, ... of an MLP on the first one's result, [h, *shape].
+
+    Returns:
+        [outputs, n], the tensor's entries in row-major order.
+    """
+    hidden = ops.reshape(hidden, (hidden.shape[0], -1))
+    index = 1
+    while f"w{index}" in theta:
+        hidden = layer(theta, index, ops.relu(hidden))
+        index += 1
+    return hidden
+
+
+def first_layer(theta, features, shared):
+    """Layer 0 of an MLP on an entry's features and some of all entries.
+
+    Args:
+        theta: Dict with w0 and b0.
+        features: As for `normalized_layer`; the first rows of w0.
+        shared: [s], the same for all entries, as they are; its last rows.
+
+    Returns:
+        [h, *shape].
+    """
+    count = theta["w0"].shape[0] - shared.shape[0]
+    bias = theta["b0"] + ops.matmul(shared, theta["w0"][count:])  # [h]
+    hidden = normalized_layer(theta["w0"][:count], features)
+    return hidden + ops.reshape(bias, (-1,) + (1,) * (len(hidden.shape) - 1))
+
+
+def step_of(outputs, exp_mult):
+    """Direction times magnitude, outputs 0 and 1 of an MLP. [n]"""
+    return outputs[0] * ops.exp(outputs[1] * exp_mult)

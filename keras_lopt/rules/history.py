@@ -1,0 +1,41 @@
+"""What adafac_mlp and velo remember of a tensor's gradients."""
+
+from keras import ops
+
+from keras_lopt.rules.accumulators import moving_averages
+from keras_lopt.rules.factored import init_factored, update_factored
+
+MOMENTUM_DECAYS = (0.9, 0.99, 0.999)
+SECOND_MOMENT_DECAYS = (0.999,)
+FACTORED_DECAYS = (0.9, 0.99, 0.999)
+
+
+def init_history(shape):
+    """Accumulators of zeros for a tensor of `shape`, decays first."""
+    return {
+        "momenta": ops.zeros((len(MOMENTUM_DECAYS), *shape)),
+        "second_moments": ops.zeros((len(SECOND_MOMENT_DECAYS), *shape)),
+        "factored": init_factored(len(FACTORED_DECAYS), shape),
+    }
+
+
+def update_history(
+    slots,
+    grad,
+    momentum_decays=MOMENTUM_DECAYS,
+    second_moment_decays=SECOND_MOMENT_DECAYS,
+    factored_decays=FACTORED_DECAYS,
+):
+    """The accumulators after one more gradient, [*shape]."""
+    return {
+        "momenta": moving_averages(momentum_decays, slots["momenta"], grad),
+        "second_moments": moving_averages(
+            second_moment_decays, slots["second_moments"], grad * grad
+        ),
+        "factored": update_factored(factored_decays, slots["factored"], grad),
+    }
+
+
+def inverse_scale(slots):
+    """rsqrt of the second moments. [k, *shape]"""
+    return ops.rsqrt(slots["second_moments"] + 1e-6)

@@ -1,0 +1,87 @@
+"""mlp: a per-parameter MLP on momenta (Metz et al. 2018, arXiv 1810.10180)."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+from keras import ops
+
+from keras_lopt.rules import networks
+from keras_lopt.rules.accumulators import moving_averages
+from keras_lopt.rules.base import PerTensorRule
+from keras_lopt.rules.hyperparameters import (
+    check_counts,
+    check_finite,
+    check_positive,
+)
+from keras_lopt.rules.registry import register
+
+
+@register("mlp")
+@dataclasses.dataclass(frozen=True)
+class MLPRule(PerTensorRule):
+    """MLP on gradient, parameter, six momenta, and 11 features of the time.
+
+    step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
+
+    Args:
+        hidden_units: Width of the hidden layers.
+        hidden_layers: Number of hidden layers, at least 1.
+        step_mult: Scale of the step, in units of the parameter.
+        exp_mult: Scale of the magnitude output inside the exponential.
+    """
+
+    hidden_units: int = 32
+    hidden_layers: int = 2
+    step_mult: float = 1e-3
+    exp_mult: float = 1e-3
+
+    momentum_decays: ClassVar[tuple[float, ...]] = (
+        0.1,
+        0.5,
+        0.9,
+        0.99,
+        0.999,
+        0.9999,
+    )
+
+    def __post_init__(self):
+        check_counts(self, "hidden_units", "hidden_layers")
+        check_positive(self, "step_mult")
+        check_finite(self, "exp_mult")
+
+    @property
+    def _sizes(self):
+        zero = ops.zeros((1,))
+        momenta = ops.zeros((len(self.momentum_decays), 1))
+        entries = sum(f.shape[0] for f in self._features(zero, zero, momenta))
+        inputs = entries + len(networks.TIME_SCALES)
+        return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
+
+    def theta_shapes(self):
+        return networks.mlp_shapes(self._sizes)
+
+    def init_theta(self, seed):
+        return networks.init_mlp(np.random.default_rng(seed), self._sizes)
+
+    def published_paths(self):
+        return {
+            leaf: f"mlp/~/linear_{leaf[1:]}/{leaf[0]}"
+            for leaf in self.theta_shapes()
+        }
+
+    def init_tensor_slots(self, theta, size):
+        del theta
+        return {"momenta": ops.zeros((len(self.momentum_decays), size))}
+
+    def _features(self, grad, param, momenta):
+        return [grad[None], param[None], momenta]  # each [k, n]
+
+    def update_tensor(self, theta, grad, param, slots, signals):
+        momenta = moving_averages(self.momentum_decays, slots["momenta"], grad)
+        features = self._features(grad, param, momenta)
+        time = networks.time_embed_tanh(signals["step"])
+        hidden = networks.first_layer(theta, features, time)
+        outputs = networks.later_layers(theta, hidden)
+        step = networks.step_of(outputs, self.exp_mult) * self.step_mult
+        return -step, {"momenta": momenta}
