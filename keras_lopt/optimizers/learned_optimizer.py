@@ -8,7 +8,12 @@ from keras import ops
 
 from keras_lopt import checkpoints, rules
 from keras_lopt.optimizers import signals
-from keras_lopt.optimizers.slot_variables import SlotVariables
+from keras_lopt.optimizers.slot_variables import (
+    SlotVariables,
+    check_state,
+    check_trainable,
+)
+from keras_lopt.optimizers.train_loss import TrainLoss
 
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
@@ -30,7 +35,9 @@ class LearnedOptimizer(BackendOptimizer):
         deltas, slots = rule.update(theta, grads, params, slots, signals)
         params += learning_rate * deltas
 
-    in float32, after Keras's clipping and weight decay.
+    in float32, after Keras's clipping and weight decay. `model.fit` passes on
+    the training loss; a loop of your own must call `scale_loss` on it before
+    it takes the gradient. Replicas' losses add up, as their gradients do.
 
     Args:
         rule: A `rules.Rule`, as from `rules.get(name)`.
@@ -80,6 +87,7 @@ class LearnedOptimizer(BackendOptimizer):
         self.rule = rule
         self.horizon = horizon
         self._awaits_theta = awaits_theta
+        self._train_loss = TrainLoss(rule)
         self._theta = {
             leaf: self._add_copy(theta[leaf], f"theta_{leaf}")
             for leaf in rule.theta_shapes()
@@ -115,14 +123,20 @@ class LearnedOptimizer(BackendOptimizer):
         if self.built:
             return
         variables = list(variables)
-        for variable in variables:
-            _check_trainable(variable)
+        check_trainable(variables)
         super().build(variables)
         with eager_scope():
             slots = self.rule.init_slots(
                 self._theta_tensors(), [_float32(v) for v in variables]
             )
             self._slots = SlotVariables.create(slots, self._add_copy)
+            if self._train_loss.is_needed and self.gradient_accumulation_steps:
+                total = self._add_copy(np.float32(0.0), "accumulated_loss")
+                self._train_loss.accumulate_in(total)
+
+    def scale_loss(self, loss):
+        self._train_loss.record(loss)
+        return super().scale_loss(loss)
 
     def _theta_tensors(self):
         return {k: ops.convert_to_tensor(v) for k, v in self._theta.items()}
@@ -146,7 +160,19 @@ class LearnedOptimizer(BackendOptimizer):
                 "training (`keras.models.load_model` does), or make it with "
                 "`LearnedOptimizer(rule, theta)`."
             )
-        super().apply(grads, trainable_variables)
+        self._train_loss.check()
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._train_loss.forget()
+
+    def _backend_increment_gradient_accumulators(self, grads, acc_grads):
+        super()._backend_increment_gradient_accumulators(grads, acc_grads)
+        self._train_loss.add()
+
+    def _backend_reset_gradient_accumulators(self):
+        super()._backend_reset_gradient_accumulators()
+        self._train_loss.reset()
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         grads = {
@@ -163,7 +189,11 @@ class LearnedOptimizer(BackendOptimizer):
             ],
             params,
             slots.values(),
-            signals.collect(self.iterations, self.horizon),
+            signals.collect(
+                self.iterations,
+                self.horizon,
+                self._train_loss.mean(self.gradient_accumulation_steps),
+            ),
         )
         slots.assign(new_slots)
         rate = _float32(learning_rate)
@@ -197,15 +227,7 @@ class LearnedOptimizer(BackendOptimizer):
         if len(saved) != len(variables):
             super().load_own_variables(store)  # Keras skips it and warns.
             return
-        for variable, value in zip(variables, saved):
-            if tuple(variable.shape) != tuple(value.shape):
-                raise ValueError(
-                    f"The saved state does not fit optimizer {self.name!r}: "
-                    f"{variable.path} must have shape "
-                    f"{tuple(variable.shape)}. Received: "
-                    f"shape={tuple(value.shape)}. It was saved with another "
-                    "rule or model."
-                )
+        check_state(self.name, variables, saved)
         for variable, value in zip(variables, saved):
             variable.assign(value)
         self._awaits_theta = False
@@ -221,22 +243,6 @@ class LearnedOptimizer(BackendOptimizer):
         rule = checkpoints.rule_from_spec(config["rule"])
         return super().from_config(
             {**config, "rule": rule, "theta": None}, custom_objects
-        )
-
-
-def _check_trainable(variable):
-    """Raises ValueError for a variable that no rule can train."""
-    name = getattr(variable, "path", variable.name)
-    dtype = keras.backend.standardize_dtype(variable.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            "`variables` must be real floating point. "
-            f"Received: {name!r} with dtype={dtype}"
-        )
-    if 0 in tuple(variable.shape):
-        raise ValueError(
-            "`variables` must have at least one entry each. "
-            f"Received: {name!r} with shape={tuple(variable.shape)}"
         )
 
 

@@ -2,11 +2,15 @@
 
 import numbers
 
+import keras
 from keras import ops
 
 from keras_lopt import rules
+from keras_lopt.optimizers import train_loss
 
 AVAILABLE = ("step", "horizon")
+if train_loss.IS_AVAILABLE:
+    AVAILABLE += ("train_loss",)
 
 
 def check(rule, horizon):
@@ -29,7 +33,8 @@ def check(rule, horizon):
     if unavailable:
         raise ValueError(
             f"Rule {rule.name!r} needs the signals {unavailable}, which "
-            "`LearnedOptimizer` does not have. Use a rule that needs none but "
+            "`LearnedOptimizer` does not have on the backend "
+            f"{keras.backend.backend()!r}. Use a rule that needs none but "
             f"{list(AVAILABLE)}: {_usable_rules()}."
         )
     if "horizon" in rule.required_signals and horizon is None:
@@ -39,16 +44,19 @@ def check(rule, horizon):
         )
 
 
-def collect(iterations, horizon):
+def collect(iterations, horizon, train_loss=None):
     """The `signals` of one `rule.update`.
 
     Args:
         iterations: Variable or tensor, updates done before this one.
         horizon: As for `check`.
+        train_loss: Scalar, or None where there is none.
     """
     signals = {"step": ops.convert_to_tensor(iterations)}
     if horizon is not None:
         signals["horizon"] = horizon
+    if train_loss is not None:
+        signals["train_loss"] = train_loss
     return signals
 
 

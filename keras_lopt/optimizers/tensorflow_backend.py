@@ -43,20 +43,31 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             ),
             self._distribution_strategy,
             [grad for grad, _ in grads_and_vars],
+            self._all_reduce_sum_loss(),
         )
 
-    def _update_replicas(self, strategy, grads, trainable_variables):
+    def _all_reduce_sum_loss(self):
+        """The loss of all replicas, or None."""
+        loss = self._train_loss.recorded()
+        context = tf.distribute.get_replica_context()
+        if loss is None or context is None:
+            return loss
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, loss)
+
+    def _update_replicas(self, strategy, grads, loss, trainable_variables):
         apply = super()._backend_apply_gradients
 
-        def update_replica(_, replica_grads):
+        def update_replica(_, replica_grads, replica_loss):
+            self._train_loss.record(replica_loss)  # Perhaps another thread.
             apply(replica_grads, trainable_variables)
+            self._train_loss.forget()
 
         first = trainable_variables[0]
         if isinstance(first, keras.Variable):
             first = first.value
         # The first variable only tells on which devices to run.
         strategy.extended.update(
-            first, update_replica, args=(grads,), group=False
+            first, update_replica, args=(grads, loss), group=False
         )
 
     def _check_strategy(self):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
+from tests import small_rules
 
 NUM_STEPS = 8
 
@@ -19,7 +20,8 @@ def rule_loop(rule, theta, tensors, grads_of_step, learning_rate=1.0):
     for step, grads in enumerate(grads_of_step):
         if callable(grads):
             grads = grads(params)
-        deltas, slots = rule.update(theta, grads, params, slots, {"step": step})
+        signals = {"step": step, "horizon": 100, "train_loss": 1.0 / (1 + step)}
+        deltas, slots = rule.update(theta, grads, params, slots, signals)
         params = [p + learning_rate * d for p, d in zip(params, deltas)]
     return [p.numpy() for p in params]
 
@@ -41,11 +43,12 @@ def gradients(rng, random_tensors):
 
 @pytest.mark.parametrize("name", rules.names())
 def test_apply_is_the_rule_step_by_step(name, tensors, gradients):
-    rule = rules.get(name)
+    rule = small_rules.small_rule(name)
     theta = rule.init_theta(0)
     variables = [keras.Variable(p) for p in tensors]
-    optimizer = LearnedOptimizer(rule, theta, learning_rate=10.0)
-    for grads in gradients:
+    optimizer = LearnedOptimizer(rule, theta, learning_rate=10.0, horizon=100)
+    for step, grads in enumerate(gradients):
+        optimizer.scale_loss(1.0 / (1 + step))
         optimizer.apply_gradients(zip(map(tf.constant, grads), variables))
     expected = rule_loop(rule, theta, tensors, gradients, learning_rate=10.0)
     assert_all_close(variables, expected)

@@ -32,9 +32,9 @@ class PlanningRule(rules.PerTensorRule):
 
 
 @dataclasses.dataclass(frozen=True)
-class LossRule(PlanningRule):
-    name: ClassVar[str] = "loss"
-    required_signals: ClassVar[tuple[str, ...]] = ("step", "train_loss")
+class ValidatingRule(PlanningRule):
+    name: ClassVar[str] = "validating"
+    required_signals: ClassVar[tuple[str, ...]] = ("step", "valid_loss")
 
 
 def test_the_step_counts_from_zero_and_the_horizon_stays():
@@ -52,14 +52,19 @@ def test_a_rule_that_plans_needs_the_horizon():
         LearnedOptimizer(PlanningRule(), {})
 
 
-def test_a_rule_that_needs_the_loss_is_answered_with_those_that_do_not():
+def test_a_rule_that_needs_what_is_not_there_is_answered_with_others():
     with pytest.raises(
         ValueError,
-        match=r"Rule 'loss' needs the signals \['train_loss'\].*'fused'",
+        match=r"Rule 'validating' needs the signals \['valid_loss'\].*'fused'",
     ):
-        LearnedOptimizer(LossRule(), {})
+        LearnedOptimizer(ValidatingRule(), {})
 
 
 def test_a_horizon_that_is_not_given_is_not_a_signal():
     assert set(signals.collect(3, None)) == {"step"}
     assert set(signals.collect(3, 10)) == {"step", "horizon"}
+
+
+def test_a_loss_that_is_not_there_is_not_a_signal():
+    assert signals.collect(3, None, 0.5)["train_loss"] == 0.5
+    assert "train_loss" not in signals.collect(3, 10, None)

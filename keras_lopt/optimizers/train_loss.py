@@ -1,0 +1,87 @@
+"""The training loss on its way from `scale_loss` to the rule."""
+
+import threading
+
+import keras
+from keras import ops
+
+#: On JAX `scale_loss` runs inside the differentiated function, and what is
+#: recorded there cannot leave it.
+IS_AVAILABLE = keras.backend.backend() != "jax"
+
+
+class TrainLoss:
+    """The loss of the step under way.
+
+    It is often a tensor of the graph that is being traced, so it is forgotten
+    once the step has used it. The replicas of a mirrored step are traced in
+    threads of their own: each has its own loss.
+
+    Args:
+        rule: The `rules.Rule` that it is for. Where that needs no loss,
+            nothing is recorded.
+    """
+
+    def __init__(self, rule):
+        self._rule = rule
+        self.is_needed = "train_loss" in rule.required_signals
+        self._by_thread = {}
+        self._accumulator = None
+
+    def record(self, loss):
+        """Takes note of a scalar, or of None."""
+        if not self.is_needed:
+            return
+        if loss is not None:
+            loss = ops.convert_to_tensor(loss)
+            if len(loss.shape) != 0:
+                raise ValueError(
+                    f"Rule {self._rule.name!r} needs the training loss: "
+                    "`loss` must be a scalar. Received: "
+                    f"shape={tuple(loss.shape)}"
+                )
+            loss = ops.cast(ops.stop_gradient(loss), "float32")
+        self._by_thread[threading.get_ident()] = loss
+
+    def recorded(self):
+        """What this thread recorded last, or None."""
+        return self._by_thread.get(threading.get_ident())
+
+    def forget(self):
+        self._by_thread.pop(threading.get_ident(), None)
+
+    def check(self):
+        """Raises ValueError where the rule needs a loss and has none."""
+        if self.is_needed and self.recorded() is None:
+            raise ValueError(
+                f"Rule {self._rule.name!r} needs the training loss, and got "
+                "none in this step. `model.fit` passes it on; a loop of your "
+                "own must call `loss = optimizer.scale_loss(loss)` before it "
+                "takes the gradient, once for every step. A "
+                "`LossScaleOptimizer` (`mixed_float16`) does not pass it on: "
+                "use `mixed_bfloat16`, or call `scale_loss` of its "
+                "`inner_optimizer` as well."
+            )
+
+    # Over the steps whose gradients are accumulated.
+
+    def accumulate_in(self, variable):
+        """Keeps the sum of the losses in `variable`, which starts at 0."""
+        self._accumulator = variable
+
+    def add(self):
+        if self._accumulator is not None:
+            self._accumulator.assign_add(self.recorded())
+
+    def reset(self):
+        if self._accumulator is not None:
+            self._accumulator.assign(ops.zeros(()))
+
+    def mean(self, num_steps):
+        """Mean over the accumulated and this one; None without a loss."""
+        loss = self.recorded()
+        if loss is None:
+            return None
+        if self._accumulator is None:
+            return loss
+        return (self._accumulator + loss) / num_steps
