@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
+from tests import small_rules
 
 #: More than any rule requires, so that new rules join without a change.
 SIGNALS = {"horizon": 100, "train_loss": 1.0, "valid_loss": 1.0}
@@ -15,7 +16,7 @@ SIGNALS = {"horizon": 100, "train_loss": 1.0, "valid_loss": 1.0}
 
 @pytest.fixture(params=rules.names())
 def rule(request):
-    return rules.get(request.param)
+    return small_rules.small_rule(request.param)
 
 
 def trajectory(rule, theta, tensors, num_steps, update=None):
@@ -70,6 +71,36 @@ def test_deltas_are_finite_float32_like_their_params(rule, rng, random_tensors):
         assert delta.dtype == tf.float32
         assert np.all(np.isfinite(delta))
         assert np.any(delta.numpy() != 0.0)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [()],
+        [(1,), (1, 1)],
+        [(1, 5), (5, 1), (1, 1, 4)],
+        [(4, 4), (2, 2, 3, 3)],
+    ],
+    ids=["scalar", "one_entry", "size_1", "square"],
+)
+def test_a_shape_does_not_change_what_is_finite(rule, rng, shapes):
+    tensors = [rng.normal(size=s).astype(np.float32) for s in shapes]
+    theta = rule.init_theta(0)
+    deltas, slots, _ = trajectory(rule, theta, tensors, num_steps=3)
+    for delta, shape in zip(deltas, shapes, strict=True):
+        assert tuple(delta.shape) == shape
+    for leaf in keras.tree.flatten([deltas, slots]):
+        assert np.all(np.isfinite(leaf))
+
+
+@pytest.mark.parametrize("name", ["mlp", "adafac_mlp", "hierarchical", "velo"])
+def test_a_theta_that_follows_the_gradient_descends(name):
+    rule = small_rules.small_rule(name, step_mult=0.05)
+    theta = small_rules.descending_theta(rule)
+    tensors = [np.full((4, 3), 2.0, np.float32), np.full((), -1.0, np.float32)]
+    _, _, params = trajectory(rule, theta, tensors, num_steps=30)
+    assert np.abs(params[0]).max() < 1.0
+    assert np.abs(params[1]) < 0.5
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 1e4])
@@ -174,7 +205,8 @@ def test_number_of_slots_must_match(rule):
 def test_slots_of_per_tensor_rules_are_vectors_of_entries(
     rule, random_tensors, rng
 ):
-    if not isinstance(rule, rules.PerTensorRule):
+    is_shaped = isinstance(rule, rules.ShapedTensorRule)
+    if is_shaped or not isinstance(rule, rules.PerTensorRule):
         pytest.skip("slots are the rule's own")
     tensors = random_tensors(rng)
     slots = rule.init_slots(rule.init_theta(0), tensors)

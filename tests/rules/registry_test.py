@@ -9,7 +9,9 @@ from keras_lopt import rules
 
 def test_names_are_sorted_and_complete():
     assert rules.names() == sorted(rules.names())
-    assert {"adam", "fused"} <= set(rules.names())
+    assert {"adafac_mlp", "adam", "fused", "hierarchical", "velo"} <= set(
+        rules.names()
+    )
 
 
 def test_get_sets_the_named_hyperparameters_only():
@@ -25,7 +27,7 @@ def test_rules_are_frozen():
 
 def test_an_unknown_rule_is_answered_with_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"\['adam', .*Received: name='fusd'.*mean 'fused'\?"
+        ValueError, match=r"'adam', .*Received: name='fusd'.*mean 'fused'\?"
     ):
         rules.get("fusd")
 

@@ -1,0 +1,120 @@
+"""Published weights as theta: leaf by leaf, or a clear error."""
+
+import numpy as np
+import pytest
+
+from keras_lopt import checkpoints, rules
+from tests import small_rules
+
+PUBLISHED = [n for n in rules.names() if rules.get(n).published_paths()]
+
+
+def published(rule, seed=0):
+    """Random weights under the paths of `rule`, unused ones among them."""
+    rng = np.random.default_rng(seed)
+    shapes = rule.theta_shapes()
+    leaves = {
+        path: rng.normal(size=shapes[leaf]).astype(np.float32)
+        for leaf, path in rule.published_paths().items()
+    }
+    unused = {path: np.ones(3, np.float32) for path in rule.published_unused}
+    return {**leaves, **unused}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_leaf_comes_from_its_path(name):
+    rule = small_rules.small_rule(name)
+    leaves = published(rule)
+    theta = checkpoints.import_theta(rule, leaves)
+    rule.check_theta(theta)
+    assert list(theta) == list(rule.theta_shapes())
+    for leaf, path in rule.published_paths().items():
+        np.testing.assert_array_equal(theta[leaf], leaves[path])
+        assert not np.shares_memory(theta[leaf], leaves[path])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_paths_are_different(name):
+    rule = rules.get(name)
+    paths = rule.published_paths()
+    assert set(paths) == set(rule.theta_shapes())
+    assert len({*paths.values(), *rule.published_unused}) == len(paths) + len(
+        rule.published_unused
+    )
+
+
+@pytest.mark.parametrize(
+    "name, paths",
+    [
+        ("mlp", {"w2": "mlp/~/linear_2/w"}),
+        (
+            "adafac_mlp",
+            {"w0": "nn/~/w0", "second_moment_offsets": "rms_decays"},
+        ),
+        (
+            "hierarchical",
+            {
+                "lstm_w": "rnn_params/rnn/linear/w",
+                "b1": "ffmod_params/mlp/~/linear_1/b",
+            },
+        ),
+        (
+            "velo",
+            {
+                "own_w": "rnn_params/linear_2/w",
+                "w0_13": "ff_mod_stack/~/w0__13",
+                "w1": "ff_mod_stack/~/w1",
+                "lstm_cell": "lstm_init_state/cell",
+            },
+        ),
+    ],
+)
+def test_the_paths_are_the_published_ones(name, paths):
+    assert paths.items() <= rules.get(name).published_paths().items()
+
+
+def test_unused_leaves_may_be_missing():
+    rule = small_rules.small_rule("velo")
+    leaves = published(rule)
+    expected = checkpoints.import_theta(rule, leaves)
+    for path in rule.published_unused:
+        del leaves[path]
+    theta = checkpoints.import_theta(rule, leaves)
+    for leaf, value in theta.items():
+        np.testing.assert_array_equal(value, expected[leaf])
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        (np.ones((4, 39), np.float32), r"shape \(39, 4\).*shape=\(4, 39\)"),
+        (np.ones((39, 4)), "must be float32.*dtype=float64"),
+        (np.full((39, 4), np.nan, np.float32), "finite.*156 non-finite of 156"),
+    ],
+)
+def test_a_bad_leaf_is_named_by_its_path(value, message):
+    rule = rules.get("adafac_mlp")
+    leaves = {**published(rule), "nn/~/w0": value}
+    with pytest.raises(ValueError, match=f"leaves.'nn/~/w0'.*{message}"):
+        checkpoints.import_theta(rule, leaves)
+
+
+def test_weights_of_another_size_are_refused():
+    leaves = published(rules.get("adafac_mlp", hidden_units=8))
+    with pytest.raises(ValueError, match="hidden_units=4"):
+        checkpoints.import_theta(rules.get("adafac_mlp"), leaves)
+
+
+def test_missing_and_unknown_leaves_are_named():
+    rule = rules.get("adafac_mlp")
+    leaves = published(rule)
+    leaves["nn/~/w9"] = leaves.pop("nn/~/w0")
+    with pytest.raises(
+        ValueError, match=r"missing=\['nn/~/w0'\], unknown=\['nn/~/w9'\]"
+    ):
+        checkpoints.import_theta(rule, leaves)
+
+
+def test_a_rule_without_published_weights_is_refused():
+    with pytest.raises(ValueError, match="published weights.*rule='fused'"):
+        checkpoints.import_theta(rules.get("fused"), {})

@@ -1,0 +1,94 @@
+"""Hyperparameters that the rules refuse: one clear error each."""
+
+import math
+
+import pytest
+
+from keras_lopt import rules
+
+COUNTS = {
+    "mlp": ("hidden_units", "hidden_layers"),
+    "adafac_mlp": ("hidden_units", "hidden_layers"),
+    "hierarchical": ("mlp_units", "mlp_layers", "lstm_units"),
+    "velo": ("lstm_units", "bank_size", "hidden_units", "loss_buffer_horizon"),
+}
+POSITIVE = {
+    "sgd": ("learning_rate",),
+    "sgdm": ("learning_rate",),
+    "nadamw": ("learning_rate", "epsilon", "weight_decay"),
+    "mlp": ("step_mult",),
+    "adafac_mlp": ("step_mult",),
+    "hierarchical": ("step_mult",),
+    "velo": ("step_mult",),
+}
+FINITE = {
+    name: ("exp_mult",)
+    for name in ("mlp", "adafac_mlp", "hierarchical", "velo")
+}
+FRACTIONS = {"sgdm": ("momentum",), "nadamw": ("beta1", "beta2")}
+
+
+def pairs(table):
+    return [(name, field) for name in table for field in table[name]]
+
+
+def assert_refused(name, field, value, message):
+    with pytest.raises(ValueError, match=f"`{field}` {message}.*={value!r}$"):
+        rules.get(name, **{field: value})
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, True, "4", math.nan, math.inf])
+@pytest.mark.parametrize("name, field", pairs(COUNTS))
+def test_counts(name, field, value):
+    assert_refused(name, field, value, "must be an integer >= 1")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+@pytest.mark.parametrize("name, field", pairs(POSITIVE))
+def test_positive_numbers(name, field, value):
+    assert_refused(name, field, value, "must be > 0")
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, 2])
+@pytest.mark.parametrize("name, field", pairs(FRACTIONS))
+def test_fractions(name, field, value):
+    assert_refused(name, field, value, r"must be in \[0, 1\)")
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        (math.nan, "must be finite"),
+        (math.inf, "must be finite"),
+        (True, "must be a number"),
+        ("big", "must be a number"),
+        (None, "must be a number"),
+    ],
+)
+@pytest.mark.parametrize("table", [POSITIVE, FRACTIONS, FINITE])
+def test_all_numbers(table, value, message):
+    for name, field in pairs(table):
+        assert_refused(name, field, value, message)
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes", None])
+def test_flags(value):
+    assert_refused("velo", "frozen_lstm_state", value, "must be True or False")
+
+
+@pytest.mark.parametrize(
+    "name, config",
+    [
+        ("sgd", {"learning_rate": 1}),
+        ("sgdm", {"momentum": 0}),
+        ("mlp", {"hidden_layers": 1, "exp_mult": 0}),
+        ("adafac_mlp", {"hidden_units": 32, "step_mult": 0.01}),
+        ("hierarchical", {"mlp_layers": 1, "lstm_units": 4}),
+        ("velo", {"loss_buffer_horizon": 10, "frozen_lstm_state": True}),
+    ],
+)
+def test_what_is_set_round_trips(name, config):
+    rule = rules.get(name, **config)
+    assert config.items() <= rule.get_config().items()
+    assert rules.get(rule.name, **rule.get_config()) == rule
+    rule.check_theta(rule.init_theta(0))

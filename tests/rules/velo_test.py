@@ -1,0 +1,106 @@
+"""The velo rule beyond its trace: its flags, its inputs, its sizes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_lopt import rules
+from keras_lopt.rules import velo_inputs
+from tests import small_rules
+
+SIGNALS = {"horizon": 50, "train_loss": 1.0}
+
+
+def run(rule, tensors, num_steps=5):
+    """Params and slots after steps of a falling loss."""
+    theta = rule.init_theta(0)
+    params = [tf.constant(p) for p in tensors]
+    slots = rule.init_slots(theta, params)
+    for step in range(num_steps):
+        signals = {"step": step, "horizon": 50, "train_loss": 3.0 - 0.4 * step}
+        deltas, slots = rule.update(theta, params, params, slots, signals)
+        params = [p + d for p, d in zip(params, deltas, strict=True)]
+    return params, slots
+
+
+@pytest.mark.parametrize(
+    "config, size",
+    [
+        ({}, 2_320_385),
+        ({"lstm_units": 128, "bank_size": 64}, 162_305),
+        ({"lstm_units": 64, "bank_size": 32}, 46_337),
+    ],
+)
+def test_its_theta_has_the_published_size_but_for_a_layer(config, size):
+    rule = rules.get("velo", **config)
+    unused = 30 * rule.lstm_units + rule.lstm_units
+    found = sum(np.prod(s) for s in rule.theta_shapes().values())
+    assert found + unused == size
+
+
+def test_a_frozen_state_of_the_lstm_stays(rng, random_tensors):
+    tensors = random_tensors(rng)
+    rule = small_rules.small_rule("velo", frozen_lstm_state=True)
+    _, slots = run(rule, tensors)
+    for leaf in keras.tree.flatten(slots["lstm"]):
+        np.testing.assert_array_equal(leaf, np.zeros(leaf.shape))
+    _, moving = run(small_rules.small_rule("velo"), tensors)
+    assert np.any(moving["lstm"]["hidden"] != 0.0)
+
+
+def test_the_loss_buffer_spans_the_horizon_or_what_is_set():
+    for horizon in (10, 1000):
+        buffer = velo_inputs.init_loss_buffer()
+        decays = velo_inputs._loss_decays(horizon)
+        spans = np.logspace(1.0, np.log10(horizon), 10)
+        np.testing.assert_allclose(decays, np.exp(-1.0 / spans), rtol=1e-5)
+        buffer = velo_inputs.update_loss_buffer(buffer, 2.0, horizon)
+        np.testing.assert_allclose(buffer["running_min"], 2.0, rtol=1e-4)
+    default = run(small_rules.small_rule("velo"), [np.ones(3, np.float32)])[1]
+    rule = small_rules.small_rule("velo", loss_buffer_horizon=50)
+    same = run(rule, [np.ones(3, np.float32)])[1]
+    rule = small_rules.small_rule("velo", loss_buffer_horizon=10)
+    short = run(rule, [np.ones(3, np.float32)])[1]
+    np.testing.assert_array_equal(
+        default["loss"]["means"], same["loss"]["means"]
+    )
+    assert np.all(short["loss"]["means"][1:] > same["loss"]["means"][1:])
+
+
+def test_a_jump_of_the_loss_is_capped():
+    buffer = velo_inputs.init_loss_buffer()
+    capped = velo_inputs.init_loss_buffer()
+    for loss, cap in [(1.0, 1.0), (1e6, 2.0)]:
+        buffer = velo_inputs.update_loss_buffer(buffer, loss, 100)
+        capped = velo_inputs.update_loss_buffer(capped, cap, 100)
+    np.testing.assert_allclose(buffer["means"], capped["means"], rtol=1e-4)
+
+
+def test_there_are_no_loss_features_before_the_third_loss():
+    buffer = velo_inputs.init_loss_buffer()
+    for count, loss in enumerate([3.0, 2.0, 1.5, 2.5], start=1):
+        buffer = velo_inputs.update_loss_buffer(buffer, loss, 100)
+        features = velo_inputs.loss_features(buffer, 100)
+        assert features.shape == (9,)
+        assert np.any(features != 0.0) == (count > 2)
+
+
+@pytest.mark.parametrize(
+    "shape, rank", [((), 0), ((1, 1), 0), ((1, 5), 1), ((2, 3, 4), 3)]
+)
+def test_the_rank_counts_dimensions_larger_than_one(shape, rank):
+    assert velo_inputs.effective_rank(shape) == rank
+
+
+def test_more_dimensions_than_were_foreseen_have_no_rank():
+    rule = small_rules.small_rule("velo")
+    params, _ = run(rule, [np.ones((2,) * 5, np.float32)])
+    assert np.all(np.isfinite(params[0]))
+
+
+def test_tensors_see_each_other(rng, random_tensors):
+    rule, tensors = small_rules.small_rule("velo"), random_tensors(rng)
+    together, _ = run(rule, tensors)
+    alone, _ = run(rule, tensors[:1])
+    assert np.any(together[0] != alone[0])
