@@ -59,8 +59,10 @@ class BackendOptimizer(keras.optimizers.Optimizer):
 
         def update_replica(_, replica_grads, replica_loss):
             self._train_loss.record(replica_loss)  # Perhaps another thread.
-            apply(replica_grads, trainable_variables)
-            self._train_loss.forget()
+            try:
+                apply(replica_grads, trainable_variables)
+            finally:
+                self._train_loss.forget()
 
         first = trainable_variables[0]
         if isinstance(first, keras.Variable):
