@@ -27,7 +27,7 @@ class AdamRule(PerTensorRule):
         epsilon: Added to the root of the second moment, > 0.
     """
 
-    learning_rate: float = 0.01
+    learning_rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8

@@ -50,3 +50,11 @@ def test_descends():
 def test_refuses_bad_hyperparameters(config, message):
     with pytest.raises(ValueError, match=message):
         rules.get("adam", **config)
+
+
+def test_starts_from_the_defaults_of_the_published_rules():
+    sgd, sgdm, adam = map(rules.get, ("sgd", "sgdm", "adam"))
+    assert (sgd.learning_rate, sgdm.learning_rate) == (0.01, 0.01)
+    assert sgdm.momentum == 0.9
+    assert (adam.learning_rate, adam.epsilon) == (0.001, 1e-8)
+    assert (adam.beta1, adam.beta2) == (0.9, 0.999)
