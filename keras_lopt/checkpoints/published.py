@@ -10,7 +10,8 @@ def import_theta(rule, leaves):
         rule: A `rules.Rule` with the hyperparameters the weights are for.
         leaves: Dict from path to float32 array. A path is the names of the
             published tree joined by `/`, as in `nn/~/w0`. Those that
-            `rule.published_unused` names may be there and are left out.
+            `rule.published_optional` names may be missing; theta is zero
+            there.
 
     Returns:
         Dict from theta leaf name to float32 NumPy array, copies.
@@ -19,33 +20,57 @@ def import_theta(rule, leaves):
         ValueError: A rule without published weights; leaves that are missing
             or unknown; a shape, dtype or value that does not fit.
     """
-    paths = rule.published_paths()
+    problem = misfit(rule, {k: np.shape(v) for k, v in leaves.items()})
+    if problem:
+        raise ValueError(problem)
+    theta = {}
+    for leaf, path in _paths_in_order(rule).items():
+        if path in leaves:
+            theta[leaf] = _checked(path, leaves[path])
+        else:
+            theta[leaf] = np.zeros(rule.theta_shapes()[leaf], np.float32)
+    return theta
+
+
+def misfit(rule, shapes):
+    """Why published weights are not of `rule`, or "" if they are.
+
+    Args:
+        rule: A `rules.Rule`.
+        shapes: Dict from path to shape of the weights.
+    """
+    paths = _paths_in_order(rule)
     if not paths:
-        raise ValueError(
+        return (
             "`rule` must be one with published weights. Received: "
             f"rule={rule.name!r}"
         )
     expected = set(paths.values())
-    missing = sorted(expected - set(leaves))
-    unknown = sorted(set(leaves) - expected - set(rule.published_unused))
+    missing = sorted(expected - set(shapes) - set(rule.published_optional))
+    unknown = sorted(set(shapes) - expected)
     if missing or unknown:
-        raise ValueError(
+        return (
             f"`leaves` must have the paths {sorted(expected)} of rule "
             f"{rule.name!r}. Received: missing={missing}, unknown={unknown}"
         )
-    return {
-        leaf: _checked(rule, paths[leaf], leaves[paths[leaf]], shape)
-        for leaf, shape in rule.theta_shapes().items()
-    }
+    for leaf, shape in rule.theta_shapes().items():
+        found = shapes.get(paths[leaf], shape)
+        if tuple(found) != tuple(shape):
+            return (
+                f"`leaves[{paths[leaf]!r}]` must have shape {tuple(shape)} "
+                f"for {rule}. Received: shape={tuple(found)}"
+            )
+    return ""
 
 
-def _checked(rule, path, value, shape):
+def _paths_in_order(rule):
+    """`rule.published_paths()` in the order of theta."""
+    paths = rule.published_paths()
+    return {leaf: paths[leaf] for leaf in rule.theta_shapes() if paths}
+
+
+def _checked(path, value):
     value = np.asarray(value)
-    if value.shape != tuple(shape):
-        raise ValueError(
-            f"`leaves[{path!r}]` must have shape {tuple(shape)} for {rule}. "
-            f"Received: shape={value.shape}"
-        )
     if value.dtype != np.float32:
         raise ValueError(
             f"`leaves[{path!r}]` must be float32. Received: dtype={value.dtype}"

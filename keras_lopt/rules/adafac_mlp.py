@@ -86,6 +86,12 @@ class AdafacMLPRule(ShapedTensorRule):
             for leaf in self.theta_shapes()
         }
 
+    @classmethod
+    def published_config(cls, shapes):
+        return networks.published_mlp_config(
+            shapes, "nn/~/w{}", "hidden_units", "hidden_layers"
+        )
+
     def init_tensor_slots(self, theta, shape):
         del theta
         return history.init_history(shape)

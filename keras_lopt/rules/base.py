@@ -22,8 +22,8 @@ class Rule:
     #: True for formulas of human design (Adam, SGD). Those are baselines and
     #: test subjects: self-training refuses them.
     hand_designed: ClassVar[bool] = False
-    #: Paths of published weights that are stored with them and not used.
-    published_unused: ClassVar[tuple[str, ...]] = ()
+    #: Paths that published weights may lack; theta is zero there.
+    published_optional: ClassVar[tuple[str, ...]] = ()
 
     def get_config(self):
         """Hyperparameters; `rules.get(rule.name, **config)` equals the rule."""
@@ -80,6 +80,23 @@ class Rule:
             Dict from theta leaf name to path, the parts joined by `/`. Empty
             if there are none of this rule.
         """
+        return {}
+
+    @classmethod
+    def published_config(cls, shapes):
+        """Hyperparameters that published weights tell by their shapes.
+
+        Args:
+            shapes: Dict from path to shape.
+
+        Returns:
+            Dict of hyperparameters; the others are not told.
+
+        Raises:
+            LookupError: A path that it reads is not there, or has another
+                number of dimensions.
+        """
+        del shapes
         return {}
 
     def check_theta(self, theta):

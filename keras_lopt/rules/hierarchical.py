@@ -131,6 +131,17 @@ class HierarchicalRule(Rule):
             paths[leaf] = f"ffmod_params/mlp/~/linear_{leaf[1:]}/{leaf[0]}"
         return paths
 
+    @classmethod
+    def published_config(cls, shapes):
+        _, units = networks.of_rank(2, shapes["lstm_init_state/hidden"])
+        weight = "ffmod_params/mlp/~/linear_{}/w"
+        return {
+            "lstm_units": units,
+            **networks.published_mlp_config(
+                shapes, weight, "mlp_units", "mlp_layers"
+            ),
+        }
+
     # Slots.
 
     def init_slots(self, theta, params):

@@ -70,6 +70,12 @@ class MLPRule(PerTensorRule):
             for leaf in self.theta_shapes()
         }
 
+    @classmethod
+    def published_config(cls, shapes):
+        return networks.published_mlp_config(
+            shapes, "mlp/~/linear_{}/w", "hidden_units", "hidden_layers"
+        )
+
     def init_tensor_slots(self, theta, size):
         del theta
         return {"momenta": ops.zeros((len(self.momentum_decays), size))}

@@ -11,7 +11,13 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import history, networks, recurrent, velo_inputs
+from keras_lopt.rules import (
+    history,
+    networks,
+    recurrent,
+    velo_inputs,
+    velo_published,
+)
 from keras_lopt.rules.base import Rule, at_least_1d
 from keras_lopt.rules.factored import factored_features
 from keras_lopt.rules.hyperparameters import (
@@ -41,6 +47,8 @@ class VeLORule(Rule):
         hidden_units: Width of their two hidden layers.
         step_mult: Scale of the step, in units of the parameter's RMS.
         exp_mult: Scale of the magnitude output inside the exponential.
+        bank_mult: Factor on the mixed weights of the MLPs. The published
+            small variant was trained with 1.
         loss_buffer_horizon: Longest span of the running means of the loss, in
             steps; None is the horizon of the training. Some published weights
             were trained with 10.
@@ -53,6 +61,7 @@ class VeLORule(Rule):
     hidden_units: int = 4
     step_mult: float = 1e-3
     exp_mult: float = 1e-3
+    bank_mult: float = 100.0
     loss_buffer_horizon: int | None = None
     frozen_lstm_state: bool = False
 
@@ -61,14 +70,11 @@ class VeLORule(Rule):
         "horizon",
         "train_loss",
     )
-    published_unused: ClassVar[tuple[str, ...]] = (
-        "rnn_params/linear/w",
-        "rnn_params/linear/b",
-    )
+    published_optional: ClassVar[tuple[str, ...]] = velo_published.OPTIONAL
 
     def __post_init__(self):
         check_counts(self, "lstm_units", "bank_size", "hidden_units")
-        check_positive(self, "step_mult")
+        check_positive(self, "step_mult", "bank_mult")
         check_finite(self, "exp_mult")
         if self.loss_buffer_horizon is not None:
             check_counts(self, "loss_buffer_horizon")
@@ -85,6 +91,8 @@ class VeLORule(Rule):
             **recurrent.lstm_shapes("lstm", units, units),
             **recurrent.linear_shapes("controls", units, self.bank_size),
             **recurrent.linear_shapes("lr", units, 1),
+            # Published weights have it; `update` does not use it.
+            **recurrent.linear_shapes("unused", inputs, units),
         }
 
     @property
@@ -123,24 +131,11 @@ class VeLORule(Rule):
         return theta
 
     def published_paths(self):
-        layers = {
-            "mix": "linear_1",
-            "own": "linear_2",
-            "lstm": "rnn/linear",
-            "controls": "rnn_to_controls",
-            "lr": "step_size",
-        }
-        paths = {
-            f"{ours}_{kind}": f"rnn_params/{theirs}/{kind}"
-            for ours, theirs in layers.items()
-            for kind in ("w", "b")
-        }
-        for state in ("hidden", "cell"):
-            paths[f"lstm_{state}"] = f"lstm_init_state/{state}"
-        for leaf in self._bank_shapes:
-            theirs = leaf.replace("_", "__")
-            paths[leaf] = f"ff_mod_stack/~/{theirs}"
-        return paths
+        return velo_published.paths(self._bank_shapes)
+
+    @classmethod
+    def published_config(cls, shapes):
+        return velo_published.config(shapes)
 
     # Slots.
 
@@ -213,7 +208,7 @@ class VeLORule(Rule):
         mixed = {}
         for leaf, shape in self._bank_shapes.items():
             bank = ops.reshape(theta[leaf], (self.bank_size, -1))
-            mix = ops.matmul(controls, bank) * (100.0 / self.bank_size)
+            mix = ops.matmul(controls, bank) * (self.bank_mult / self.bank_size)
             mixed[leaf] = ops.reshape(mix, (-1, *shape[1:]))
         groups = range(len(self._input_sizes))
         first = [mixed.pop(f"w0_{i}") for i in groups]

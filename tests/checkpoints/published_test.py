@@ -1,5 +1,7 @@
 """Published weights as theta: leaf by leaf, or a clear error."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -10,15 +12,13 @@ PUBLISHED = [n for n in rules.names() if rules.get(n).published_paths()]
 
 
 def published(rule, seed=0):
-    """Random weights under the paths of `rule`, unused ones among them."""
+    """Random weights under the paths of `rule`."""
     rng = np.random.default_rng(seed)
     shapes = rule.theta_shapes()
-    leaves = {
+    return {
         path: rng.normal(size=shapes[leaf]).astype(np.float32)
         for leaf, path in rule.published_paths().items()
     }
-    unused = {path: np.ones(3, np.float32) for path in rule.published_unused}
-    return {**leaves, **unused}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -38,9 +38,21 @@ def test_paths_are_different(name):
     rule = rules.get(name)
     paths = rule.published_paths()
     assert set(paths) == set(rule.theta_shapes())
-    assert len({*paths.values(), *rule.published_unused}) == len(paths) + len(
-        rule.published_unused
-    )
+    assert len(set(paths.values())) == len(paths)
+    assert set(rule.published_optional) <= set(paths.values())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_shapes_tell_the_sizes(name):
+    rule = small_rules.small_rule(name)
+    shapes = {k: v.shape for k, v in published(rule).items()}
+    config = type(rule).published_config(shapes)
+    assert rules.get(name, **config) == rule
+    for path in shapes:
+        for wrong in ((), (1,), (1, 1, 1, 1)):
+            changed = {**shapes, path: wrong}
+            with contextlib.suppress(LookupError):
+                type(rule).published_config(changed)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +73,7 @@ def test_paths_are_different(name):
         (
             "velo",
             {
+                "unused_w": "rnn_params/linear/w",
                 "own_w": "rnn_params/linear_2/w",
                 "w0_13": "ff_mod_stack/~/w0__13",
                 "w1": "ff_mod_stack/~/w1",
@@ -73,15 +86,19 @@ def test_the_paths_are_the_published_ones(name, paths):
     assert paths.items() <= rules.get(name).published_paths().items()
 
 
-def test_unused_leaves_may_be_missing():
+def test_theta_is_zero_where_an_unused_layer_is_missing():
     rule = small_rules.small_rule("velo")
     leaves = published(rule)
     expected = checkpoints.import_theta(rule, leaves)
-    for path in rule.published_unused:
+    assert np.all(expected["unused_w"] != 0.0)
+    for path in rule.published_optional:
         del leaves[path]
     theta = checkpoints.import_theta(rule, leaves)
     for leaf, value in theta.items():
-        np.testing.assert_array_equal(value, expected[leaf])
+        is_unused = leaf.startswith("unused")
+        np.testing.assert_array_equal(
+            value, 0.0 * expected[leaf] if is_unused else expected[leaf]
+        )
 
 
 @pytest.mark.parametrize(

@@ -238,9 +238,6 @@ def test_every_rule_with_published_weights_is_in_the_table():
     assert published == set(TABLE)
 
 
-def test_theta_has_the_published_size_but_for_what_is_not_used(trace):
+def test_theta_has_the_published_size(trace):
     size = sum(leaf.size for leaf in trace.theta.values())
-    unused = sum(
-        trace.published()[path].size for path in trace.rule.published_unused
-    )
-    assert size + unused == trace.num_theta
+    assert size == trace.num_theta

@@ -32,11 +32,41 @@ def run(rule, tensors, num_steps=5):
         ({"lstm_units": 64, "bank_size": 32}, 46_337),
     ],
 )
-def test_its_theta_has_the_published_size_but_for_a_layer(config, size):
+def test_its_theta_has_the_published_size(config, size):
     rule = rules.get("velo", **config)
-    unused = 30 * rule.lstm_units + rule.lstm_units
-    found = sum(np.prod(s) for s in rule.theta_shapes().values())
-    assert found + unused == size
+    assert sum(np.prod(s) for s in rule.theta_shapes().values()) == size
+
+
+def test_a_layer_of_theta_does_not_change_the_updates(rng, random_tensors):
+    rule, tensors = small_rules.small_rule("velo"), random_tensors(rng)
+    theta = rule.init_theta(0)
+    changed = {
+        leaf: value + float(leaf.startswith("unused"))
+        for leaf, value in theta.items()
+    }
+    slots = rule.init_slots(theta, tensors)
+    signals = {"step": 3, **SIGNALS}
+    expected, _ = rule.update(theta, tensors, tensors, slots, signals)
+    deltas, _ = rule.update(changed, tensors, tensors, slots, signals)
+    for delta, other in zip(deltas, expected, strict=True):
+        np.testing.assert_array_equal(delta, other)
+
+
+def test_the_factor_on_the_bank_is_a_hyperparameter(rng, random_tensors):
+    tensors = random_tensors(rng)
+    rule = small_rules.small_rule("velo", bank_mult=1.0)
+    theta = rule.init_theta(0)
+    scaled = {
+        leaf: 0.01 * value if leaf in rule._bank_shapes else value
+        for leaf, value in theta.items()
+    }
+    default = small_rules.small_rule("velo")
+    slots = rule.init_slots(theta, tensors)
+    signals = {"step": 3, **SIGNALS}
+    deltas, _ = rule.update(theta, tensors, tensors, slots, signals)
+    expected, _ = default.update(scaled, tensors, tensors, slots, signals)
+    for delta, other in zip(deltas, expected, strict=True):
+        np.testing.assert_allclose(delta, other, rtol=1e-4, atol=1e-9)
 
 
 def test_a_frozen_state_of_the_lstm_stays(rng, random_tensors):

@@ -1,0 +1,41 @@
+"""Where published weights of `velo` have its theta (arXiv 2211.09760)."""
+
+from keras_lopt.rules.networks import of_rank
+
+#: Our layer -> theirs. They compute `linear` too, and use it for nothing.
+_LAYERS = {
+    "mix": "linear_1",
+    "own": "linear_2",
+    "lstm": "rnn/linear",
+    "controls": "rnn_to_controls",
+    "lr": "step_size",
+    "unused": "linear",
+}
+#: Paths that weights may lack: they do not change the updates.
+OPTIONAL = ("rnn_params/linear/w", "rnn_params/linear/b")
+
+
+def paths(bank_leaves):
+    """Dict from theta leaf name to path, for the leaves of the MLPs given."""
+    found = {
+        f"{ours}_{kind}": f"rnn_params/{theirs}/{kind}"
+        for ours, theirs in _LAYERS.items()
+        for kind in ("w", "b")
+    }
+    for state in ("hidden", "cell"):
+        found[f"lstm_{state}"] = f"lstm_init_state/{state}"
+    for leaf in bank_leaves:
+        theirs = leaf.replace("_", "__")
+        found[leaf] = f"ff_mod_stack/~/{theirs}"
+    return found
+
+
+def config(shapes):
+    """The hyperparameters that a dict from path to shape tells."""
+    _, lstm_units = of_rank(2, shapes["lstm_init_state/hidden"])
+    bank_size, hidden_units, _ = of_rank(3, shapes["ff_mod_stack/~/w1"])
+    return {
+        "lstm_units": lstm_units,
+        "bank_size": bank_size,
+        "hidden_units": hidden_units,
+    }
