@@ -55,8 +55,16 @@ setuptools.setup(
         "tf-keras>=2.20,<3",  # TensorFlow Probability imports it
     ],
     extras_require={
+        "gs": ["fsspec>=2024.2", "gcsfs>=2024.2"],  # without TensorFlow
+        "hub": ["huggingface_hub>=0.30"],
+        "import": ["msgpack>=1.0.5"],
         "jax": ["jax>=0.5"],
-        "test": ["hypothesis>=6.100", "pytest>=8.2", "ruff>=0.12"],
-        "torch": ["torch>=2.5"],
+        "test": [
+            "hypothesis>=6.100",
+            "msgpack>=1.0.5",
+            "pytest>=8.2",
+            "ruff>=0.12",
+        ],
+        "torch": ["torch>=2.6"],  # the first that loads safely
     },
 )

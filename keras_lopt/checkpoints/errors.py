@@ -1,4 +1,4 @@
-"""The error of an optimizer file that cannot be used."""
+"""The errors of optimizer files that cannot be used."""
 
 
 class CheckpointError(ValueError):
@@ -9,3 +9,7 @@ class CheckpointError(ValueError):
 
     def __init__(self, path, problem):
         super().__init__(f"Optimizer file {str(path)!r}: {problem}")
+
+
+class MissingLibraryError(ImportError):
+    """An optional library that a file or a place needs is not installed."""

@@ -36,6 +36,17 @@ ALLOWED_THIRD_PARTY = {
     "checkpoints": {"keras", "numpy", "safetensors"},
     "population": {"numpy"},
 }
+# Of those, what is imported on first use only, and need not be installed.
+OPTIONAL = {
+    "checkpoints": {
+        "fsspec",
+        "gcsfs",
+        "huggingface_hub",
+        "msgpack",
+        "tensorflow",
+        "torch",
+    },
+}
 
 
 def imported_names(tree, package):
@@ -149,6 +160,7 @@ def test_third_party_imports(part, package_trees):
         and (
             found := third_party(tree, package_of(path))
             - ALLOWED_THIRD_PARTY[part]
+            - OPTIONAL.get(part, set())
         )
     }
     assert forbidden == {}
@@ -172,6 +184,19 @@ def test_public_name_loads(name):
 def test_unknown_public_name_lists_the_known_ones():
     with pytest.raises(AttributeError, match="has no attribute 'rulez'.*rules"):
         _ = keras_lopt.rulez
+
+
+@pytest.mark.parametrize("part", OPTIONAL)
+def test_optional_libraries_are_imported_by_optional_py(part, package_trees):
+    for path, tree in package_trees.items():
+        if part_of(path) == part:
+            statements = [
+                ast.unparse(node)
+                for node in ast.walk(tree)
+                if isinstance(node, (ast.Import, ast.ImportFrom))
+            ]
+            for name in OPTIONAL[part]:
+                assert f"import {name}" not in statements, path
 
 
 def test_importing_the_package_loads_no_backend():

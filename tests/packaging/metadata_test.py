@@ -64,7 +64,14 @@ def test_license_is_apache_2(setup_arguments, repository):
 
 
 def test_extras(setup_arguments):
-    assert set(setup_arguments["extras_require"]) == {"jax", "test", "torch"}
+    assert set(setup_arguments["extras_require"]) == {
+        "gs",
+        "hub",
+        "import",
+        "jax",
+        "test",
+        "torch",
+    }
     assert setup_arguments["python_requires"] == ">=3.10"
 
 

@@ -1,0 +1,74 @@
+"""Which rule published weights are of: as told, or from names and shapes."""
+
+from keras_lopt import rules
+from keras_lopt.checkpoints import published
+
+
+def choose_rule(leaves, rule=None, config=None):
+    """The rule that `leaves` are of.
+
+    Args:
+        leaves: Dict from published path to array.
+        rule: A `rules.Rule`, taken as it is; the name of one; or `None`, for
+            any registered rule that fits.
+        config: Hyperparameters of that rule. The sizes not among them are
+            read from the shapes; the others keep their defaults.
+
+    Raises:
+        ValueError: No rule fits, which says why the nearest one does not; or
+            several do, which lists them.
+    """
+    if isinstance(rule, rules.Rule):
+        return rule
+    shapes = {path: tuple(value.shape) for path, value in leaves.items()}
+    names = rules.names() if rule is None else [rule]
+    if rule is not None and rule not in rules.names():
+        rules.get(rule)  # Raises, and lists the names.
+    config = config or {}
+    candidates = {name: _candidate(name, shapes, config) for name in names}
+    fitting = [r for r, problem in candidates.values() if r and not problem]
+    if not fitting:
+        raise ValueError(_why_none(candidates, shapes))
+    if len(fitting) > 1:
+        raise ValueError(
+            "`rule` must be given: the names and shapes of the leaves fit "
+            f"several. Received: rule=None, candidates={fitting}"
+        )
+    return fitting[0]
+
+
+def _candidate(name, shapes, config):
+    """The rule `name` with the sizes of `shapes`, and why it does not fit."""
+    try:
+        told = type(rules.get(name)).published_config(shapes)
+    except LookupError:
+        told = {}  # `misfit` says which leaf is missing or has wrong sizes.
+    try:
+        rule = rules.get(name, **{**told, **config})
+        return rule, published.misfit(rule, shapes)
+    except (TypeError, ValueError) as error:
+        return None, str(error)
+
+
+def _why_none(candidates, shapes):
+    """What to say where no candidate fits."""
+    known = [name for name in candidates if rules.get(name).published_paths()]
+    if len(candidates) == 1:
+        ((_, problem),) = candidates.values()
+        return problem
+
+    def shared(name):
+        paths = set(
+            (candidates[name][0] or rules.get(name)).published_paths().values()
+        )
+        return len(paths & set(shapes)) / len(paths | set(shapes))
+
+    nearest = max(known, key=shared)
+    problem = f" The nearest is {nearest!r}: {candidates[nearest][1]}"
+    if not shared(nearest):
+        problem = ""
+    names = sorted(shapes)
+    return (
+        f"its leaves must be the published weights of one of the rules {known}."
+        f" Received: {len(names)} leaves, {names[:3]} among them.{problem}"
+    )
