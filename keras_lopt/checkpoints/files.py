@@ -1,5 +1,7 @@
 """Writing and reading optimizer files (safetensors, nothing is unpickled).
 
+`load` reads weights of others too (importing.py). Our own files:
+
 The tensors are theta's leaves by name, float32. The metadata of the file are
 strings: `format`, `format_version`, `rule` (JSON, name and hyperparameters)
 and `metadata` (JSON, where the optimizer comes from).
@@ -16,7 +18,9 @@ import safetensors
 import safetensors.numpy
 
 from keras_lopt.checkpoints.errors import CheckpointError
-from keras_lopt.checkpoints.locations import locate
+from keras_lopt.checkpoints.importing import load_foreign
+from keras_lopt.checkpoints.locations import located
+from keras_lopt.checkpoints.remote import is_remote
 from keras_lopt.checkpoints.rule_specs import (
     check_rule_and_theta,
     rule_from_spec,
@@ -55,34 +59,72 @@ def save(path, rule, theta, metadata=None):
     _write_atomically(pathlib.Path(path), content)
 
 
-def load(path, rule=None):
-    """Reads one optimizer file and checks all of it.
+def load(source, rule=None, config=None):
+    """Reads one optimizer file, or weights of others, and checks all of it.
+
+    Weights of others are flax msgpack files (google/learned_optimization,
+    Celo), safetensors files (PyLO) and torch state dicts, all float32, or
+    float16 or bfloat16, which are widened. `rule` then says what they are for;
+    without it the names and shapes of the leaves, and a `config.gin` beside
+    the file, must tell. `metadata["imported"]` has what was assumed.
 
     Args:
-        path: A file, the directory of a training run (its best member), or a
-            name from `bundled_names()`.
-        rule: The `rules.Rule` that the file must have; `None` takes any.
+        source: A name from `bundled_names()`; a file; the directory of a
+            training run (its best member); `gs://bucket/path`;
+            `hf://owner/name` or `hf://owner/name/file`. A list of these where
+            the weights are in several files: PyLO's VeLO is in two.
+        rule: The `rules.Rule` that the file must have, or its name; `None`
+            takes any.
+        config: Dict of hyperparameters that the rule must have. Weights of
+            others get the rest from their shapes, or by default.
 
     Returns:
         `rule`, `theta` (dict from leaf name to float32 NumPy array) and
         `metadata` (dict).
 
     Raises:
-        FileNotFoundError: Nothing at `path`.
+        FileNotFoundError: Nothing at `source`.
         CheckpointError: A ValueError that names the file and its fault.
+        MissingLibraryError: An ImportError: an optional library is needed.
     """
-    path = locate(path)
+    sources = source if isinstance(source, (list, tuple)) else [source]
+    if not sources:
+        raise ValueError("`source` must name a file. Received: source=[]")
+    if config is not None and not isinstance(config, dict):
+        raise ValueError(
+            "`config` must be a dict of hyperparameters. "
+            f"Received: config={config!r}"
+        )
+    with contextlib.ExitStack() as stack:
+        paths = {s: stack.enter_context(located(s)) for s in sources}
+        if len(paths) == 1 and _is_own(*paths.values()):
+            path = pathlib.Path(*paths.values())
+            shown = source if is_remote(source) else path
+            return _load_own(path, shown, rule, config)
+        return load_foreign(paths, rule, config)
+
+
+def _is_own(path):
+    """Whether it is a file of `save`, so far as can be told."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            return _read(file, rule)
+            return (file.metadata() or {}).get("format") == FORMAT
+    except safetensors.SafetensorError:
+        return False
+
+
+def _load_own(path, shown, rule, config):
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return _read(file, rule, config or {})
     except safetensors.SafetensorError as error:
         raise CheckpointError(
-            path,
+            shown,
             f"it is truncated or not a safetensors file ({error}). Copy it "
             "again from where it was made.",
         ) from error
     except ValueError as error:
-        raise CheckpointError(path, error) from error
+        raise CheckpointError(shown, error) from error
 
 
 def _metadata_to_json(metadata):
@@ -115,20 +157,34 @@ def _write_atomically(path, content):
         raise
 
 
-def _read(file, expected_rule):
+def _read(file, expected_rule, config):
     """Rule, theta and metadata of an open file; ValueError names a fault."""
     header = file.metadata() or {}
     _check_format(header)
     rule = rule_from_spec(_json_field(header, "rule"))
-    if expected_rule is not None and rule != expected_rule:
-        raise ValueError(
-            f"`rule` must be the rule of the file, {rule}. "
-            f"Received: rule={expected_rule}"
-        )
+    _check_rule(rule, expected_rule, config)
     leaves = {leaf: _read_leaf(file, leaf) for leaf in file.keys()}
     rule.check_theta(leaves)
     theta = {leaf: leaves[leaf] for leaf in rule.theta_shapes()}
     return rule, theta, _json_field(header, "metadata")
+
+
+def _check_rule(rule, expected, config):
+    if expected is not None and expected not in (rule, rule.name):
+        raise ValueError(
+            f"`rule` must be the rule of the file, {rule}. "
+            f"Received: rule={expected}"
+        )
+    differing = {
+        key: value
+        for key, value in config.items()
+        if key not in rule.get_config() or rule.get_config()[key] != value
+    }
+    if differing:
+        raise ValueError(
+            f"`config` must be of the rule of the file, {rule}. "
+            f"Received: config={differing}"
+        )
 
 
 def _check_format(header):

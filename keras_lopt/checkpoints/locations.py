@@ -1,13 +1,18 @@
-"""Where optimizer files are: paths, run directories, bundled names."""
+"""Where optimizer files are: paths, run directories, names, remote places."""
 
+import contextlib
+import os
 import pathlib
 
+from keras_lopt.checkpoints import remote
 from keras_lopt.checkpoints.errors import CheckpointError
 
 SUFFIX = ".safetensors"
 #: The file that a training run keeps up to date in its directory.
 BEST = f"best{SUFFIX}"
 BUNDLED = pathlib.Path(__file__).parent / "bundled"
+#: Beside the weights of google/learned_optimization: what they are for.
+UPSTREAM_CONFIG = "config.gin"
 
 
 def bundled_names():
@@ -15,20 +20,34 @@ def bundled_names():
     return sorted(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
 
 
-def locate(name_or_path):
-    """Path of the file that `name_or_path` means.
+@contextlib.contextmanager
+def located(source):
+    """Path of the file that `source` means, for as long as the context lasts.
 
     Args:
-        name_or_path: A bundled name, which comes first; a file; or the
-            directory of a training run, which stands for its `BEST`.
+        source: A bundled name, which comes first; a file; the directory of a
+            training run, which stands for its `BEST`; `gs://...`, either of
+            these; `hf://owner/name` or `hf://owner/name/file`.
 
     Raises:
-        CheckpointError: A directory without `BEST`.
+        CheckpointError: A directory without `BEST`, a failed download.
         FileNotFoundError: Nothing there.
     """
-    if str(name_or_path) in bundled_names():
-        return BUNDLED / f"{name_or_path}{SUFFIX}"
-    path = pathlib.Path(name_or_path)
+    if remote.is_remote(source):
+        with remote.downloaded(str(source), BEST, UPSTREAM_CONFIG) as path:
+            yield path
+    else:
+        yield _local(source)
+
+
+def _local(source):
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(
+            f"`source` must be a string or a path. Received: source={source!r}"
+        )
+    if str(source) in bundled_names():
+        return BUNDLED / f"{source}{SUFFIX}"
+    path = pathlib.Path(source)
     if path.is_dir():
         if not (path / BEST).is_file():
             raise CheckpointError(
@@ -37,8 +56,8 @@ def locate(name_or_path):
         return path / BEST
     if not path.is_file():
         raise FileNotFoundError(
-            "`path` must be an optimizer file, the directory of a training "
-            f"run, or one of the bundled names {bundled_names()}. "
-            f"Received: path={str(name_or_path)!r}"
+            "`source` must be an optimizer file, the directory of a training "
+            "run, gs://bucket/path, hf://owner/name, or one of the bundled "
+            f"names {bundled_names()}. Received: source={str(source)!r}"
         )
     return path

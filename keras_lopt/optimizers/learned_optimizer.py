@@ -95,19 +95,18 @@ class LearnedOptimizer(BackendOptimizer):
         self._num_unbuilt_variables = len(self.variables)
 
     @classmethod
-    def from_checkpoint(cls, name_or_path, **kwargs):
-        """An optimizer from an optimizer file.
+    def from_checkpoint(cls, source, rule=None, config=None, **kwargs):
+        """An optimizer from an optimizer file, or from weights of others.
 
         Args:
-            name_or_path: A bundled name, a file, or the directory of a
-                training run, as for `checkpoints.load`.
+            source, rule, config: Those of `checkpoints.load`.
             **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
 
         >>> LearnedOptimizer.from_checkpoint(
         ...     "runs/x/best.safetensors", clipnorm=1.0
         ... )  # doctest: +SKIP
         """
-        rule, theta, _ = checkpoints.load(name_or_path)
+        rule, theta, _ = checkpoints.load(source, rule, config)
         return cls(rule, theta, **kwargs)
 
     @property

@@ -69,15 +69,16 @@ def test_a_pickle_is_refused_and_not_run(path):
         def __reduce__(self):
             return os.mkdir, (str(path.parent / "exploded"),)
 
-    path.write_bytes(pickle.dumps(Bomb()))
-    assert_refused(path, "truncated or not a safetensors file")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        path.write_bytes(pickle.dumps(Bomb(), protocol))
+        assert_refused(path, "is a pickle|not a safetensors file")
     assert not (path.parent / "exploded").exists()
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_a_foreign_safetensors_file_is_refused(path, theta, metadata):
     safetensors.numpy.save_file(theta, path, metadata)
-    assert_refused(path, "`format` .*must be 'keras_lopt.optimizer'.*Received")
+    assert_refused(path, "must be the published weights of one of the rules")
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,20 @@ def test_what_the_package_ships_loads_and_says_where_it_comes_from(name):
 
 def test_an_absent_path_is_answered_with_the_bundled_names(bundle):
     with pytest.raises(
-        FileNotFoundError, match=r"\['tiny'\]. Received: path='tony'"
+        FileNotFoundError, match=r"\['tiny'\]. Received: source='tony'"
     ):
         checkpoints.load("tony")
+
+
+@pytest.mark.parametrize("source", [None, 3, [], [3], [["a"]]])
+def test_what_is_no_place_is_refused(source):
+    with pytest.raises(ValueError, match="`source` must .*Received: source="):
+        checkpoints.load(source)
+
+
+def test_hyperparameters_must_be_a_dict():
+    with pytest.raises(ValueError, match="`config` must be a dict.*='fast'"):
+        checkpoints.load("fused_digits", config="fast")
 
 
 def test_a_package_without_bundled_optimizers_has_no_names(

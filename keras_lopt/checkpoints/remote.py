@@ -1,0 +1,160 @@
+"""Optimizer files that are elsewhere: gs://bucket/path, hf://owner/name."""
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Callable
+
+from keras_lopt.checkpoints import optional
+from keras_lopt.checkpoints.errors import CheckpointError
+
+STORAGE, HUB = "gs://", "hf://"
+#: Endings of files of weights, the preferred ones first.
+_ENDINGS = ((".safetensors",), (".msgpack", ".pt", ".pth", ".state", "params"))
+
+
+def is_remote(source):
+    """Whether `source` has to be downloaded."""
+    return str(source).startswith((STORAGE, HUB))
+
+
+@contextlib.contextmanager
+def downloaded(url, best, beside):
+    """Path of a local copy, for as long as the context lasts.
+
+    Args:
+        url: `gs://bucket/path`, a file or the directory of a training run; or
+            `hf://owner/name`, then `@revision` and `/file` if need be.
+        best: Name of the file that stands for a training run.
+        beside: Name of a file that is copied too if it lies beside a `gs://`
+            file.
+
+    Raises:
+        CheckpointError: Nothing there, or no complete copy of it.
+        MissingLibraryError: No library that reads such places.
+    """
+    if url.startswith(HUB):
+        yield pathlib.Path(_from_hub(url))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield _from_storage(url, best, beside, pathlib.Path(folder))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Storage:
+    """Four functions of a URL, by the library that has them."""
+
+    is_folder: Callable
+    exists: Callable
+    size: Callable
+    read: Callable
+
+
+def _from_storage(url, best, beside, folder):
+    problems = []
+    for library in (_tensorflow, _fsspec):
+        try:
+            return _copy(library(), url, best, beside, folder)
+        except CheckpointError:
+            raise
+        except ImportError as error:
+            problems.append(error)
+        except Exception as error:  # Each library has types of its own.
+            # TensorFlow may be built without this kind of storage.
+            if type(error).__name__ != "UnimplementedError":
+                raise CheckpointError(url, _why(error)) from error
+            problems.append(error)
+    raise problems[-1]
+
+
+def _tensorflow():
+    gfile = optional.import_module(
+        "tensorflow", extra="gs", purpose=f"reading {STORAGE}"
+    ).io.gfile
+
+    def read(url):
+        with gfile.GFile(url, "rb") as file:
+            return file.read()
+
+    return _Storage(
+        gfile.isdir, gfile.exists, lambda url: gfile.stat(url).length, read
+    )
+
+
+def _fsspec():
+    purpose = f"reading {STORAGE}"
+    fsspec = optional.import_module("fsspec", extra="gs", purpose=purpose)
+    optional.import_module("gcsfs", extra="gs", purpose=purpose)
+    files = fsspec.filesystem(STORAGE.removesuffix("://"))
+    return _Storage(files.isdir, files.exists, files.size, files.cat_file)
+
+
+def _copy(storage, url, best, beside, folder):
+    if storage.is_folder(url):
+        url = f"{url.rstrip('/')}/{best}"
+    if not storage.exists(url):
+        raise CheckpointError(url, "there is no such file.")
+    path = folder / url.rpartition("/")[2]
+    path.write_bytes(_complete(storage, url))
+    neighbour = f"{url.rpartition('/')[0]}/{beside}"
+    if storage.exists(neighbour):
+        (folder / beside).write_bytes(_complete(storage, neighbour))
+    return path
+
+
+def _complete(storage, url):
+    content, size = storage.read(url), storage.size(url)
+    if len(content) != size:
+        raise CheckpointError(
+            url, f"the download has {len(content)} of {size} bytes. Try again."
+        )
+    return content
+
+
+def _from_hub(url):
+    """Path of a file in the library's cache, which checks its size."""
+    hub = optional.import_module(
+        "huggingface_hub", extra="hub", purpose=f"reading {HUB}"
+    )
+    repository, revision, file = _parts(url)
+    try:
+        if not file:
+            names = hub.list_repo_files(repository, revision=revision)
+            file = _only_weights(url, names)
+        return hub.hf_hub_download(repository, file, revision=revision)
+    except CheckpointError:
+        raise
+    except Exception as error:  # The library's and its transport's.
+        raise CheckpointError(url, _why(error)) from error
+
+
+def _parts(url):
+    """`hf://owner/name@revision/file` in parts; revision and file or None."""
+    owner, _, rest = url.removeprefix(HUB).partition("/")
+    name, _, file = rest.partition("/")
+    name, _, revision = name.partition("@")
+    if not owner or not name:
+        raise CheckpointError(
+            url, f"`source` must be {HUB}owner/name or {HUB}owner/name/file."
+        )
+    return f"{owner}/{name}", revision or None, file or None
+
+
+def _only_weights(url, names):
+    for endings in _ENDINGS:
+        found = sorted(name for name in names if name.endswith(endings))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            break
+    raise CheckpointError(
+        url,
+        f"say which file: {HUB}owner/name/file. It has "
+        f"{found or sorted(names)}",
+    )
+
+
+def _why(error):
+    first = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"it could not be downloaded ({type(error).__name__}: {first})."
