@@ -89,7 +89,7 @@ class Estimator:
 
     def inner_run(self, rule, task):
         """The inner run that `estimate` needs."""
-        return InnerRun(rule, task, self.steps_per_estimate, self.outer_split)
+        return InnerRun(rule, task, self.steps_per_estimate)
 
     def initial_state(self, inner_run, members, pairs, first_pair):
         """Before the first outer step, for pairs first_pair, ... of a replica.
@@ -138,15 +138,17 @@ class Estimator:
         return seeds, tf.transpose(noise, [1, 0, 2])
 
     def estimate(self, inner_run, thetas, state, seeds, drawn, batches):
-        """One estimate on one replica. To be called under XLA.
+        """One estimate on one replica.
 
         Args:
-            inner_run: From `inner_run(rule, task)`.
+            inner_run: From `inner_run(rule, task)`, or what stands in for it
+                with a compiled `advance`.
             thetas: [p, d].
             state: `EstimatorState`.
             seeds: [n, 2] and
             drawn: [p, n, d], both from `draw`.
-            batches: From `inner_run.draw_batches(seeds, state.steps)`.
+            batches: From `inner_run.draw_batches(seeds, state.steps,
+                outer_split)`.
 
         Returns:
             Meta-gradients [p, d] of this replica's pairs, their mean outer

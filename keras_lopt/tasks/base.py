@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_lopt.tasks import initialization
-from keras_lopt.tasks.variation import Variation, fold_in_name
+from keras_lopt.tasks.variation import Variation, name_code
 
 
 class Task:
@@ -64,10 +64,8 @@ class Task:
 
     def _check_loss(self):
         seed = tf.constant([0, 0])
-        batch = tf.nest.map_structure(
-            lambda b: b[0, 0],
-            self.draw_batches(seed[None], tf.constant([0]), 1, "train"),
-        )
+        first = slice(0, self.batch_size)
+        batch = self._inputs[first], self._targets[first]
         loss, _ = self.train_loss(*self.begin(seed), batch, seed)
         if loss.shape.rank != 0:
             raise ValueError(
@@ -125,9 +123,10 @@ class Task:
         Returns:
             (inputs, targets) of shapes [q, t, batch, ...].
         """
-        indices, labels, scales = self._draw_function(num_steps, split)(
-            seeds, steps
-        )
+        start, size = self.dataset.range(split)
+        draw = self._draw_function(seeds.shape[0], num_steps)
+        split = tf.constant([name_code(split), start, size])
+        indices, labels, scales = draw(seeds, steps, split)
         # Gathered outside XLA, whose gather on CPU costs as much as the model.
         inputs = tf.gather(self._inputs, indices)
         scales = tf.reshape(scales, [-1] + [1] * (inputs.shape.rank - 1))
@@ -136,24 +135,27 @@ class Task:
         return inputs * scales, targets
 
     @functools.lru_cache  # noqa: B019  Tasks live as long as the program.
-    def _draw_function(self, num_steps, split):
-        """Compiled: seeds [q, 2], steps [q] -> what `draw_batches` gathers.
+    def _draw_function(self, problems, num_steps):
+        """Compiled: what `draw_batches` gathers, for any split.
 
-        Indices [q, t, batch], label tables [q, classes], scales [q].
+        From seeds [q, 2], steps [q] and code, start and size of a split [3] to
+        indices [q, t, batch], label tables [q, classes], scales [q].
         """
-        start, size = self.dataset.range(split)
+        fold_in = tf.random.experimental.stateless_fold_in
 
-        def draw_step(seed, step):
-            seed = tf.random.experimental.stateless_fold_in(seed, step)
-            return start + tf.random.stateless_uniform(
-                (self.batch_size,), seed, 0, size, tf.int32, alg="philox"
+        def draw_step(seed, step, split):
+            return split[1] + tf.random.stateless_uniform(
+                (self.batch_size,),
+                fold_in(seed, step),
+                *(0, split[2], tf.int32),
+                alg="philox",
             )
 
-        def draw_problem(args):
-            seed, first = args
-            data_seed = fold_in_name(seed, split)
+        def draw_problem(seed, first, split):
+            data_seed = fold_in(seed, split[0])
             indices = tf.map_fn(
-                lambda i: draw_step(data_seed, first + i), tf.range(num_steps)
+                lambda i: draw_step(data_seed, first + i, split),
+                tf.range(num_steps),
             )
             table = self.variation.permute(
                 tf.range(self.dataset.num_classes),
@@ -162,15 +164,21 @@ class Task:
             )
             return indices, table, self.variation.scale("input_scale", seed)
 
+        # One function for all replicas: each would trace its own.
         @functools.partial(tf.function, jit_compile=True)
-        def draw(seeds, steps):
+        def draw(seeds, steps, split):
             return tf.map_fn(
-                draw_problem,
+                lambda args: draw_problem(*args, split),
                 (seeds, steps),
                 fn_output_signature=(tf.int32, tf.int32, tf.float32),
             )
 
-        return draw
+        with tf.init_scope():
+            return draw.get_concrete_function(
+                tf.TensorSpec([problems, 2], tf.int32),
+                tf.TensorSpec([problems], tf.int32),
+                tf.TensorSpec([3], tf.int32),
+            )
 
     def train_loss(self, params, non_trainable, batch, seed):
         """Loss that an inner step descends.

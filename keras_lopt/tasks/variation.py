@@ -67,5 +67,9 @@ class Variation:
 
 def fold_in_name(seed, name):
     """An independent seed for a named use of `seed`. [2] int32"""
-    code = zlib.crc32(name.encode()) % 2**31
-    return tf.random.experimental.stateless_fold_in(seed, code)
+    return tf.random.experimental.stateless_fold_in(seed, name_code(name))
+
+
+def name_code(name):
+    """The number that a named use of a seed folds in."""
+    return zlib.crc32(name.encode()) % 2**31

@@ -122,7 +122,7 @@ def test_a_rule_without_effect_of_theta_has_no_meta_gradient(tiny_task):
     thetas, seen = tf.zeros([2, 3]), set()
     for i in range(3):
         seeds, drawn = estimator.draw(state, tf.constant([2, i]), 0)
-        batches = run.draw_batches(seeds, state.steps)
+        batches = run.draw_batches(seeds, state.steps, "train")
         grads, losses, state = estimator.estimate(
             run, thetas, state, seeds, drawn, batches
         )
@@ -141,7 +141,7 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
     state = estimator.initial_state(run, 4, 2, 0)
     for i in range(3):
         seeds, drawn = estimator.draw(state, tf.constant([3, i]), 0)
-        batches = run.draw_batches(seeds, state.steps)
+        batches = run.draw_batches(seeds, state.steps, "train")
         grads, losses, state = estimate(
             run, np.stack(thetas), state, seeds, drawn, batches
         )
