@@ -9,7 +9,8 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-BINARY = pathlib.Path(__file__).parents[2] / "bin" / "train_population.py"
+BIN = pathlib.Path(__file__).parents[2] / "bin"
+BINARY = BIN / "train_population.py"
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,7 @@ def binary():
     spec = importlib.util.spec_from_file_location("train_population", BINARY)
     module = importlib.util.module_from_spec(spec)
     path = list(sys.path)
+    sys.path.insert(0, str(BIN))  # As where the script is started.
     spec.loader.exec_module(module)
     sys.path[:] = path
     return module
@@ -130,7 +132,7 @@ def test_as_a_program(tmp_path):
     "arguments, message",
     [
         ([TINY], "--out_dir must have a value"),
-        (["--out_dir=x"], "--gin_file says what to train"),
+        (["--out_dir=x"], "--gin_file says what to do"),
         ([TINY, "--out_dir=x", "more"], "Unknown arguments: ['more']"),
     ],
 )
