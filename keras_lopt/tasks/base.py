@@ -107,7 +107,7 @@ class Task:
         seed = tf.random.experimental.stateless_fold_in(seed, position)
         if variable.name == initialization.SEED_STATE:
             return tf.cast(seed, variable.dtype)
-        initializer = self._initializers[variable.path]
+        initializer = self._initializers[id(variable)]
         return initialization.fresh_value(initializer, variable, seed)
 
     def draw_batches(self, seeds, steps, num_steps, split):
