@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_lopt import __version__, config, population
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.estimators import Estimator
 from keras_lopt.rules import Rule
 from keras_lopt.training import callbacks
@@ -63,6 +64,9 @@ def run(
             f'`resume` must be "auto" or "never". Received: resume={resume!r}'
         )
     check_generations(generations)
+    check_integer("seed", seed, 0, 2**31 - 1)
+    if seconds is not None:
+        check_number("seconds", seconds, "[0, inf)")
     _check_objects(
         task=(task, Callable),
         rule=(rule, Rule),
