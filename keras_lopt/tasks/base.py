@@ -75,7 +75,7 @@ class Task:
         if loss.shape.rank != 0:
             raise ValueError(
                 f"`loss` of task {self.name!r} must be a scalar for a batch. "
-                f"Received: loss={self.loss_fn!r}, which gives shape "
+                f"Received: loss={_loss_name(self.loss_fn)}, of shape "
                 f"{tuple(loss.shape)}; use a keras.losses.Loss with a reduction"
             )
 

@@ -65,7 +65,7 @@ def _tpu_strategy():
     except (ValueError, tf.errors.OpError, KeyError) as error:
         raise ValueError(
             '`strategy` "tpu" needs a TPU. Received: '
-            f"{str(error).splitlines()[0]}; use strategy='cpu'"
+            f"{str(error).split('. ')[0]}; use strategy='cpu'"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 

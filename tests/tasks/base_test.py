@@ -154,7 +154,8 @@ def test_a_loss_that_is_not_a_scalar_is_refused(wine_task, loss):
     with pytest.raises(
         ValueError,
         match=r"`loss` of task 'wines' must be a scalar for a batch. Received: "
-        r"loss=.*, which gives shape \(8,\); use a keras.losses.Loss with",
+        r"loss=sparse_categorical_crossentropy, of shape \(8,\); use a "
+        "keras.losses.Loss with a reduction",
     ):
         wine_task([], loss)
 
