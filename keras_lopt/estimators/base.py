@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.estimators.inner_run import InnerRun, InnerState
 
 
@@ -50,18 +51,9 @@ class Estimator:
 
     def __post_init__(self):
         for field in ("pairs", "horizon"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{field}` must be an integer >= 1. "
-                    f"Received: {field}={value!r}"
-                )
+            check_integer(field, getattr(self, field), 1)
         for field in ("sigma", "clip"):
-            if not getattr(self, field) > 0.0:
-                raise ValueError(
-                    f"`{field}` must be > 0. "
-                    f"Received: {field}={getattr(self, field)}"
-                )
+            check_number(field, getattr(self, field), "(0, inf)")
         if self.outer_split not in ("train", "outer_valid"):
             raise ValueError(
                 '`outer_split` must be "train" or "outer_valid": the other '

@@ -9,6 +9,7 @@ from keras import ops
 from keras_lopt import checkpoints, rules
 from keras_lopt.optimizers import signals
 from keras_lopt.optimizers.slot_variables import SlotVariables
+from keras_lopt.optimizers.variables import check_gradients, check_trainable
 
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
@@ -116,7 +117,7 @@ class LearnedOptimizer(BackendOptimizer):
             return
         variables = list(variables)
         for variable in variables:
-            _check_trainable(variable)
+            check_trainable(variable)
         super().build(variables)
         with eager_scope():
             slots = self.rule.init_slots(
@@ -146,6 +147,12 @@ class LearnedOptimizer(BackendOptimizer):
                 "training (`keras.models.load_model` does), or make it with "
                 "`LearnedOptimizer(rule, theta)`."
             )
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+            check_gradients(grads, trainable_variables)
+        elif self.built:
+            check_gradients(grads, self._trainable_variables)
         super().apply(grads, trainable_variables)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -221,22 +228,6 @@ class LearnedOptimizer(BackendOptimizer):
         rule = checkpoints.rule_from_spec(config["rule"])
         return super().from_config(
             {**config, "rule": rule, "theta": None}, custom_objects
-        )
-
-
-def _check_trainable(variable):
-    """Raises ValueError for a variable that no rule can train."""
-    name = getattr(variable, "path", variable.name)
-    dtype = keras.backend.standardize_dtype(variable.dtype)
-    if not keras.backend.is_float_dtype(dtype):
-        raise ValueError(
-            "`variables` must be real floating point. "
-            f"Received: {name!r} with dtype={dtype}"
-        )
-    if 0 in tuple(variable.shape):
-        raise ValueError(
-            "`variables` must have at least one entry each. "
-            f"Received: {name!r} with shape={tuple(variable.shape)}"
         )
 
 

@@ -26,7 +26,9 @@ class ThetaVector:
 
     def unpack(self, vector):
         """[size] tensor -> dict of tensors."""
-        return self._named(ops.split(vector, self._bounds), ops.reshape)
+        # `ops.split` without a place to split at is an error in TensorFlow.
+        parts = ops.split(vector, self._bounds) if self._bounds else [vector]
+        return self._named(parts, ops.reshape)
 
     def unpack_numpy(self, vector):
         """[size] array -> dict of float32 NumPy arrays."""

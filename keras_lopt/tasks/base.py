@@ -6,6 +6,7 @@ import math
 import keras
 import tensorflow as tf
 
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.tasks import initialization
 from keras_lopt.tasks.variation import Variation, name_code
 
@@ -41,20 +42,22 @@ class Task:
         max_loss=None,
     ):
         train_size = dataset.range("train")[1]
-        if not 1 <= batch_size <= train_size:
+        check_integer("batch_size", batch_size, 1)
+        if batch_size > train_size:
             raise ValueError(
-                f"`batch_size` must be in [1, {train_size}], the size of the "
+                f"`batch_size` must be <= {train_size}, the size of the "
                 f"training split. Received: batch_size={batch_size}"
             )
+        if max_loss is None:
+            max_loss = 2.0 * math.log(dataset.num_classes)
+        check_number("max_loss", max_loss, "(0, inf)")
         self.name = name
         self.model_fn = model_fn
         self.model = model_fn()
-        self.loss_fn = keras.losses.get(loss)
+        self.loss_fn = _loss_function(loss)
         self.dataset = dataset
         self.batch_size = batch_size
         self.variation = Variation() if variation is None else variation
-        if max_loss is None:
-            max_loss = 2.0 * math.log(dataset.num_classes)
         self.max_loss = max_loss
         self._initializers = initialization.initializers(self.model)
         # Eager tensors: captured by compiled functions, not copied into them.
@@ -70,7 +73,7 @@ class Task:
         if loss.shape.rank != 0:
             raise ValueError(
                 f"`loss` of task {self.name!r} must be a scalar for a batch. "
-                f"Received: loss={self.loss_fn!r}, which gives shape "
+                f"Received: loss={_loss_name(self.loss_fn)}, of shape "
                 f"{tuple(loss.shape)}; use a keras.losses.Loss with a reduction"
             )
 
@@ -105,7 +108,7 @@ class Task:
         seed = tf.random.experimental.stateless_fold_in(seed, position)
         if variable.name == initialization.SEED_STATE:
             return tf.cast(seed, variable.dtype)
-        initializer = self._initializers[variable.path]
+        initializer = self._initializers[id(variable)]
         return initialization.fresh_value(initializer, variable, seed)
 
     def draw_batches(self, seeds, steps, num_steps, split):
@@ -223,9 +226,27 @@ class Task:
         return {
             "name": self.name,
             "dataset": self.dataset.name,
-            "loss": self.loss_fn.name,
+            "loss": _loss_name(self.loss_fn),
             "batch_size": self.batch_size,
             "max_loss": self.max_loss,
             "params": [list(v.shape) for v in self.model.trainable_variables],
             "variation": vars(self.variation),
         }
+
+
+def _loss_function(loss):
+    """The Keras loss of this name, or the function as it is."""
+    function = keras.losses.get(loss)
+    if not callable(function):
+        raise ValueError(
+            "`loss` must be a Keras loss, its name, or a function of targets "
+            f"and outputs. Received: loss={loss!r}"
+        )
+    return function
+
+
+def _loss_name(function):
+    """Name of a Keras loss, of a function, or of an object's class."""
+    names = (getattr(function, n, None) for n in ("name", "__name__"))
+    strings = [name for name in names if isinstance(name, str)]
+    return strings[0] if strings else type(function).__name__

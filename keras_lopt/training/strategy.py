@@ -1,6 +1,5 @@
 """Where training runs: one small factory for tf.distribute strategies."""
 
-import math
 import os
 
 import tensorflow as tf
@@ -66,7 +65,7 @@ def _tpu_strategy():
     except (ValueError, tf.errors.OpError, KeyError) as error:
         raise ValueError(
             '`strategy` "tpu" needs a TPU. Received: '
-            f"{str(error).splitlines()[0]}; use strategy='cpu'"
+            f"{str(error).split('. ')[0]}; use strategy='cpu'"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -74,17 +73,21 @@ def _tpu_strategy():
 def _one_replica_per_core(divides):
     """A replica on each logical CPU device, one device per core."""
     cores = len(os.sched_getaffinity(0))
-    if divides is not None:
-        cores = max(n for n in range(1, cores + 1) if divides % n == 0)
-    logical = _logical_cpus(cores)
-    if divides is not None:
-        count = math.gcd(divides, len(logical))
-        logical = logical[:count]
+    logical = _logical_cpus(_num_replicas(cores, divides))
+    # There may be fewer: TensorFlow may have started with its own.
+    logical = logical[: _num_replicas(len(logical), divides)]
     if len(logical) == 1:
         return tf.distribute.OneDeviceStrategy(logical[0])
     return tf.distribute.MirroredStrategy(
         logical, cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
+
+
+def _num_replicas(available, divides):
+    """The largest number up to `available` that divides `divides`, or any."""
+    if divides is None:
+        return available
+    return max(n for n in range(1, available + 1) if divides % n == 0)
 
 
 def _logical_cpus(count):
