@@ -1,13 +1,12 @@
 """A task: a Keras model, a loss, data and a batch size, as pure functions."""
 
-import functools
 import math
 
 import keras
 import tensorflow as tf
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.tasks import initialization
+from keras_lopt.tasks import batches, initialization
 from keras_lopt.tasks.variation import Variation, name_code
 
 
@@ -126,62 +125,20 @@ class Task:
         Returns:
             (inputs, targets) of shapes [q, t, batch, ...].
         """
-        start, size = self.dataset.range(split)
-        draw = self._draw_function(seeds.shape[0], num_steps)
-        split = tf.constant([name_code(split), start, size])
-        indices, labels, scales = draw(seeds, steps, split)
+        draw = batches.draw_function(
+            self.variation,
+            self.dataset.num_classes,
+            self.batch_size,
+            *(seeds.shape[0], num_steps),
+        )
+        place = [name_code(split), *self.dataset.range(split)]
+        indices, labels, scales = draw(seeds, steps, tf.constant(place))
         # Gathered outside XLA, whose gather on CPU costs as much as the model.
         inputs = tf.gather(self._inputs, indices)
         scales = tf.reshape(scales, [-1] + [1] * (inputs.shape.rank - 1))
         targets = tf.gather(self._targets, indices)
         targets = tf.gather(labels, targets, axis=1, batch_dims=1)
         return inputs * scales, targets
-
-    @functools.lru_cache  # noqa: B019  Tasks live as long as the program.
-    def _draw_function(self, problems, num_steps):
-        """Compiled: what `draw_batches` gathers, for any split.
-
-        From seeds [q, 2], steps [q] and code, start and size of a split [3] to
-        indices [q, t, batch], label tables [q, classes], scales [q].
-        """
-        fold_in = tf.random.experimental.stateless_fold_in
-
-        def draw_step(seed, step, split):
-            return split[1] + tf.random.stateless_uniform(
-                (self.batch_size,),
-                fold_in(seed, step),
-                *(0, split[2], tf.int32),
-                alg="philox",
-            )
-
-        def draw_problem(seed, first, split):
-            data_seed = fold_in(seed, split[0])
-            indices = tf.map_fn(
-                lambda i: draw_step(data_seed, first + i, split),
-                tf.range(num_steps),
-            )
-            table = self.variation.permute(
-                tf.range(self.dataset.num_classes),
-                self.dataset.num_classes,
-                seed,
-            )
-            return indices, table, self.variation.scale("input_scale", seed)
-
-        # One function for all replicas: each would trace its own.
-        @functools.partial(tf.function, jit_compile=True)
-        def draw(seeds, steps, split):
-            return tf.map_fn(
-                lambda args: draw_problem(*args, split),
-                (seeds, steps),
-                fn_output_signature=(tf.int32, tf.int32, tf.float32),
-            )
-
-        with tf.init_scope():
-            return draw.get_concrete_function(
-                tf.TensorSpec([problems, 2], tf.int32),
-                tf.TensorSpec([problems], tf.int32),
-                tf.TensorSpec([3], tf.int32),
-            )
 
     def train_loss(self, params, non_trainable, batch, seed):
         """Loss that an inner step descends.

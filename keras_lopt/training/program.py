@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_lopt.training.compiled import CompiledRun, compiled
 from keras_lopt.training.outer_update import OuterUpdate
-from keras_lopt.training.replicas import Replicas
-from keras_lopt.training.scoring import Scoring, problems_a_round
+from keras_lopt.training.replicas import Replicas, largest_divisor
+from keras_lopt.training.scoring import Scoring
 
 
 class Program:
@@ -52,7 +52,7 @@ class Program:
         self.pairs = estimator.pairs // self.replicas.count
         self.score_problems = score_problems
         own_problems = score_problems // self.replicas.count
-        a_round = problems_a_round(own_problems, most=2 * self.pairs)
+        a_round = largest_divisor(own_problems, most=2 * self.pairs)
         self.inner_run = CompiledRun(
             estimator.inner_run(rule, task), max(self.pairs, a_round)
         )

@@ -6,11 +6,6 @@ import tensorflow as tf
 SPLIT = "inner_valid"
 
 
-def problems_a_round(problems, most):
-    """The largest divisor of `problems` that is at most `most`."""
-    return max(n for n in range(1, most + 1) if problems % n == 0)
-
-
 class Scoring:
     """Mean losses over whole runs, on one replica's share of the problems.
 

@@ -4,6 +4,8 @@ import os
 
 import tensorflow as tf
 
+from keras_lopt.training.replicas import largest_divisor
+
 NAMES = ("auto", "cpu", "gpu", "multi_worker", "tpu")
 
 
@@ -73,21 +75,17 @@ def _tpu_strategy():
 def _one_replica_per_core(divides):
     """A replica on each logical CPU device, one device per core."""
     cores = len(os.sched_getaffinity(0))
-    logical = _logical_cpus(_num_replicas(cores, divides))
-    # There may be fewer: TensorFlow may have started with its own.
-    logical = logical[: _num_replicas(len(logical), divides)]
+    if divides is not None:
+        cores = largest_divisor(divides, cores)
+    logical = _logical_cpus(cores)
+    if divides is not None:
+        # There may be fewer: TensorFlow may have started with its own.
+        logical = logical[: largest_divisor(divides, len(logical))]
     if len(logical) == 1:
         return tf.distribute.OneDeviceStrategy(logical[0])
     return tf.distribute.MirroredStrategy(
         logical, cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
-
-
-def _num_replicas(available, divides):
-    """The largest number up to `available` that divides `divides`, or any."""
-    if divides is None:
-        return available
-    return max(n for n in range(1, available + 1) if divides % n == 0)
 
 
 def _logical_cpus(count):

@@ -1,4 +1,4 @@
-"""Runs against each other: what is counted, what is written, what is refused."""
+"""Runs against each other: what is counted, written and refused."""
 
 import csv
 import json

@@ -14,7 +14,7 @@ from keras_lopt.estimators import PES
 from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Task, datasets
 from keras_lopt.training.program import Program
-from keras_lopt.training.scoring import problems_a_round
+from keras_lopt.training.replicas import largest_divisor
 
 MEMBERS = 2
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
@@ -241,10 +241,10 @@ def test_scores_do_not_depend_on_the_rounds(program, task, thetas):
 
 
 @pytest.mark.parametrize(
-    "problems, most, expected", [(4, 4, 4), (8, 4, 4), (6, 4, 3), (5, 4, 1)]
+    "number, most, expected", [(4, 4, 4), (8, 4, 4), (6, 4, 3), (5, 4, 1)]
 )
-def test_rounds_divide_the_problems(problems, most, expected):
-    assert problems_a_round(problems, most) == expected
+def test_largest_divisor(number, most, expected):
+    assert largest_divisor(number, most) == expected
 
 
 def test_inner_steps_are_counted(program):
