@@ -75,8 +75,12 @@ def call(function, *args):
 
 
 def message(error):
-    """What an error says, without gin's note of where it was raised."""
-    return str(error).split("\n  In call to configurable")[0].strip()
+    """What an error says, in one line and without gin's notes on its code."""
+    text = str(error).split("\n  In call to configurable")[0]
+    # What Python says of a value that is no literal; gin says which next.
+    text = re.sub(r"malformed node or string[^\n]*\n", "", text)
+    lines = (line.strip(" ^") for line in text.splitlines())
+    return " ".join(line for line in lines if line)
 
 
 def text():

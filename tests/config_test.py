@@ -179,6 +179,21 @@ def test_an_unset_macro_is_an_error(root):
         loaded(root, ["unset.gin"])
 
 
+def test_a_message_is_one_line(root):
+    message = refusal(root, bindings=["training.run.rule = @rules.NoRule()"])
+    assert config.message(ValueError(message)) == (
+        "`gin_file` ['whole.gin'] with `gin` ['training.run.rule = "
+        "@rules.NoRule()'] can't be used. Received: No configurable matching "
+        "reference '@rules.NoRule()'. In bindings string line 1 "
+        "training.run.rule = @rules.NoRule()"
+    )
+
+
+def test_a_message_names_what_is_no_value(root):
+    message = refusal(root, bindings=["training.Schedule.population = nan"])
+    assert message.endswith("Received: Failed to parse token 'nan' (line 1)")
+
+
 def test_message_leaves_out_where_gin_raised(root):
     bindings = ["training.Schedule.population = 0"]
     with pytest.raises(ValueError) as caught:

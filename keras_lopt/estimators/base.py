@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.estimators.inner_run import InnerRun, InnerState
 
 
@@ -50,18 +51,9 @@ class Estimator:
 
     def __post_init__(self):
         for field in ("pairs", "horizon"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{field}` must be an integer >= 1. "
-                    f"Received: {field}={value!r}"
-                )
+            check_integer(field, getattr(self, field), 1)
         for field in ("sigma", "clip"):
-            if not getattr(self, field) > 0.0:
-                raise ValueError(
-                    f"`{field}` must be > 0. "
-                    f"Received: {field}={getattr(self, field)}"
-                )
+            check_number(field, getattr(self, field), "(0, inf)")
         if self.outer_split not in ("train", "outer_valid"):
             raise ValueError(
                 '`outer_split` must be "train" or "outer_valid": the other '
@@ -89,7 +81,7 @@ class Estimator:
 
     def inner_run(self, rule, task):
         """The inner run that `estimate` needs."""
-        return InnerRun(rule, task, self.steps_per_estimate, self.outer_split)
+        return InnerRun(rule, task, self.steps_per_estimate)
 
     def initial_state(self, inner_run, members, pairs, first_pair):
         """Before the first outer step, for pairs first_pair, ... of a replica.
@@ -138,15 +130,17 @@ class Estimator:
         return seeds, tf.transpose(noise, [1, 0, 2])
 
     def estimate(self, inner_run, thetas, state, seeds, drawn, batches):
-        """One estimate on one replica. To be called under XLA.
+        """One estimate on one replica.
 
         Args:
-            inner_run: From `inner_run(rule, task)`.
+            inner_run: From `inner_run(rule, task)`, or what stands in for it
+                with a compiled `advance`.
             thetas: [p, d].
             state: `EstimatorState`.
             seeds: [n, 2] and
             drawn: [p, n, d], both from `draw`.
-            batches: From `inner_run.draw_batches(seeds, state.steps)`.
+            batches: From `inner_run.draw_batches(seeds, state.steps,
+                outer_split)`.
 
         Returns:
             Meta-gradients [p, d] of this replica's pairs, their mean outer

@@ -27,24 +27,34 @@ class InnerRun:
         rule: A `rules.Rule`.
         task: A `tasks.Task`.
         num_steps: Steps a call, t.
-        outer_split: Split of the outer loss. `"train"` is the loss that the
-            inner step descends; another split's is evaluated after each step.
     """
 
-    def __init__(self, rule, task, num_steps, outer_split):
-        task.dataset.range(outer_split)
+    def __init__(self, rule, task, num_steps):
         self.rule = rule
         self.task = task
         self.num_steps = num_steps
-        self.outer_split = outer_split
         self.theta_vector = ThetaVector(rule)
 
-    def draw_batches(self, seeds, steps):
-        """Batches of q problems for `advance`: of training and outer split."""
-        splits = {"train", self.outer_split}
+    def draw_batches(self, seeds, steps, outer_split):
+        """Batches of q problems for `advance`.
+
+        Args:
+            seeds: [q, 2] int32, the problems'.
+            steps: [q] int32, the step each problem is at.
+            outer_split: Split of the outer loss. `"train"` is the loss that the
+                inner step descends; another split's is evaluated after each
+                step.
+
+        Returns:
+            Dict of (inputs, targets): "train", and "outer" unless that is the
+            same.
+        """
+        splits = {"train": "train"}
+        if outer_split != "train":
+            splits["outer"] = outer_split
         return {
-            split: self.task.draw_batches(seeds, steps, self.num_steps, split)
-            for split in sorted(splits)
+            use: self.task.draw_batches(seeds, steps, self.num_steps, split)
+            for use, split in splits.items()
         }
 
     def blank_states(self, count):
@@ -85,7 +95,7 @@ class InnerRun:
             seeds: [q, 2] int32, the problems'.
             steps: [q] int32, the step each problem is at.
             problems: [b] int32, which of the q problems each particle runs.
-            batches: From `draw_batches(seeds, steps)`.
+            batches: From `draw_batches(seeds, steps, outer_split)`.
 
         Returns:
             The new states, and the mean training loss and mean outer loss of
@@ -94,12 +104,19 @@ class InnerRun:
 
         def run_one(args):
             theta, state, problem = args
+
+            # Gathered, not sliced: XLA compiles a slice by a number that it is
+            # given anew for every value of it.
+            def batch(use, i):
+                index = tf.stack([problem, i])
+                return tuple(tf.gather_nd(data, index) for data in batches[use])
+
             return self._advance_one(
                 self.theta_vector.unpack(theta),
                 state,
-                seeds[problem],
-                steps[problem],
-                tf.nest.map_structure(lambda b: (b, problem), batches),
+                tf.gather(seeds, problem),
+                tf.gather(steps, problem),
+                {use: functools.partial(batch, use) for use in batches},
             )
 
         signature = tf.nest.map_structure(
@@ -113,6 +130,7 @@ class InnerRun:
         )
 
     def _advance_one(self, theta, state, seed, first_step, batches):
+        """One particle; `batches` are functions of the step in this call."""
         state = tf.cond(
             tf.equal(first_step, 0),
             lambda: self._begin(theta, seed),
@@ -120,20 +138,13 @@ class InnerRun:
         )
 
         def body(i, state, train_sum, outer_sum):
-            def batch(split):
-                inputs, targets = batches[split]
-                return tuple(b[q, i] for b, q in (inputs, targets))
-
             state, train_loss = self._step(
-                theta, state, batch("train"), seed, first_step + i
+                theta, state, batches["train"](i), seed, first_step + i
             )
             outer_loss = train_loss
-            if self.outer_split != "train":
+            if "outer" in batches:
                 outer_loss = self.task.eval_loss(
-                    state.params,
-                    state.non_trainable,
-                    batch(self.outer_split),
-                    seed,
+                    state.params, state.non_trainable, batches["outer"](i), seed
                 )
             bounded = self.task.bounded
             return (

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_integer
 from keras_lopt.estimators.base import Estimator
 
 
@@ -23,9 +24,10 @@ class PES(Estimator):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.truncation < 1 or self.horizon % self.truncation:
+        check_integer("truncation", self.truncation, 1)
+        if self.horizon % self.truncation:
             raise ValueError(
-                "`truncation` must be >= 1 and divide `horizon`. Received: "
+                "`truncation` must divide `horizon`. Received: "
                 f"truncation={self.truncation}, horizon={self.horizon}"
             )
 

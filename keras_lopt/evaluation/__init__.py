@@ -7,6 +7,7 @@ values and on the same batches for every optimizer.
 from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
 from keras_lopt.evaluation.run import Problem, read_history, run
+from keras_lopt.evaluation.runs import compare_runs
 
 __all__ = [
     "Comparison",
@@ -14,6 +15,7 @@ __all__ = [
     "Problem",
     "Trainee",
     "compare",
+    "compare_runs",
     "read_history",
     "run",
 ]

@@ -90,14 +90,7 @@ def plot_history(history, controls, adam_loss=None):
             label=label,
         )
     if adam_loss is not None:
-        axes.axhline(adam_loss, color=ADAM, lw=1, ls="-.")
-        axes.annotate(
-            "tuned Adam's training loss",
-            (steps[-1], adam_loss),
-            ha="right",
-            va="top",
-            color=ADAM,
-        )
+        _adam_line(axes, adam_loss, steps[-1])
     axes.set(ylabel="mean loss over a run (nats)")
     _log_axis(axes)
     axes.legend(fontsize=8)
@@ -106,6 +99,45 @@ def plot_history(history, controls, adam_loss=None):
     )
     below.set(xlabel="outer step", ylabel="accepted", ylim=(0, 1))
     return figure
+
+
+def plot_runs(histories, adam_loss):
+    """The best members' training losses of several runs a label.
+
+    Args:
+        histories: Dict from label to a list of dicts of columns of
+            history.csv; the first label is drawn boldly.
+        adam_loss: Mean training loss of tuned Adam.
+    """
+    figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
+    for number, (label, runs) in enumerate(histories.items()):
+        color = ([OURS, *CONTROLS] * 9)[number]
+        for first, history in enumerate(runs):
+            axes.plot(
+                history["outer_step"],
+                history["best_train_loss"],
+                color=color,
+                lw=1.8 if number == 0 else 1.0,
+                label=None if first else label,
+            )
+    _adam_line(
+        axes, adam_loss, max(r[0]["outer_step"][-1] for r in histories.values())
+    )
+    axes.set(xlabel="outer step", ylabel="training loss over a run (nats)")
+    _log_axis(axes)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _adam_line(axes, loss, right):
+    axes.axhline(loss, color=ADAM, lw=1, ls="-.")
+    axes.annotate(
+        "tuned Adam's training loss",
+        (right, loss),
+        ha="right",
+        va="top",
+        color=ADAM,
+    )
 
 
 def _log_axis(axes):

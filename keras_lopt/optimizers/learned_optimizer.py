@@ -8,12 +8,13 @@ from keras import ops
 
 from keras_lopt import checkpoints, rules
 from keras_lopt.optimizers import signals
-from keras_lopt.optimizers.slot_variables import (
-    SlotVariables,
+from keras_lopt.optimizers.slot_variables import SlotVariables
+from keras_lopt.optimizers.train_loss import TrainLoss
+from keras_lopt.optimizers.variables import (
+    check_gradients,
     check_state,
     check_trainable,
 )
-from keras_lopt.optimizers.train_loss import TrainLoss
 
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
@@ -122,7 +123,8 @@ class LearnedOptimizer(BackendOptimizer):
         if self.built:
             return
         variables = list(variables)
-        check_trainable(variables)
+        for variable in variables:
+            check_trainable(variable)
         super().build(variables)
         with eager_scope():
             slots = self.rule.init_slots(
@@ -159,6 +161,12 @@ class LearnedOptimizer(BackendOptimizer):
                 "training (`keras.models.load_model` does), or make it with "
                 "`LearnedOptimizer(rule, theta)`."
             )
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+            check_gradients(grads, trainable_variables)
+        elif self.built:
+            check_gradients(grads, self._trainable_variables)
         self._train_loss.check()
         try:
             super().apply(grads, trainable_variables)

@@ -1,4 +1,4 @@
-"""A rule's slots as optimizer variables; checks of what is in them."""
+"""A rule's slots as optimizer variables."""
 
 import keras
 from keras import ops
@@ -46,32 +46,3 @@ class SlotVariables:
             keras.tree.flatten(self.tree), keras.tree.flatten(slots)
         ):
             variable.assign(value)
-
-
-def check_trainable(variables):
-    """Raises ValueError for a variable that no rule can train."""
-    for variable in variables:
-        name = getattr(variable, "path", variable.name)
-        dtype = keras.backend.standardize_dtype(variable.dtype)
-        if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(
-                "`variables` must be real floating point. "
-                f"Received: {name!r} with dtype={dtype}"
-            )
-        if 0 in tuple(variable.shape):
-            raise ValueError(
-                "`variables` must have at least one entry each. "
-                f"Received: {name!r} with shape={tuple(variable.shape)}"
-            )
-
-
-def check_state(optimizer, variables, values):
-    """Raises ValueError unless saved `values` have the variables' shapes."""
-    for variable, value in zip(variables, values):
-        if tuple(variable.shape) != tuple(value.shape):
-            raise ValueError(
-                f"The saved state does not fit optimizer {optimizer!r}: "
-                f"{variable.path} must have shape {tuple(variable.shape)}. "
-                f"Received: shape={tuple(value.shape)}. It was saved with "
-                "another rule or model."
-            )

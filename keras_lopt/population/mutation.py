@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lopt.checks import check_number, check_numbers
+
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
@@ -39,14 +41,13 @@ class LogNormal(Mutation):
     high: float = 8.0
 
     def __post_init__(self):
-        if not 0.0 < self.low <= self.high:
+        check_number("spread", self.spread, "[0, inf)")
+        for field in ("low", "high"):
+            check_number(field, getattr(self, field), "(0, inf)")
+        if self.low > self.high:
             raise ValueError(
-                "`low` and `high` must be such that 0 < low <= high. "
+                "`low` must be <= `high`. "
                 f"Received: low={self.low}, high={self.high}"
-            )
-        if self.spread < 0.0:
-            raise ValueError(
-                f"`spread` must be >= 0. Received: spread={self.spread}"
             )
 
     def mutate(self, values, rng):
@@ -65,11 +66,7 @@ class Perturb(Mutation):
     factors: tuple[float, ...] = (0.8, 1.2)
 
     def __post_init__(self):
-        if not self.factors or min(self.factors) <= 0.0:
-            raise ValueError(
-                "`factors` must be one or more positive numbers. "
-                f"Received: factors={self.factors}"
-            )
+        check_numbers("factors", self.factors, "(0, inf)")
 
     def mutate(self, values, rng):
         return values * rng.choice(self.factors, size=len(values))
@@ -88,11 +85,7 @@ class Grid(Mutation):
     values: tuple[float, ...]
 
     def __post_init__(self):
-        if not self.values or min(self.values) <= 0.0:
-            raise ValueError(
-                "`values` must be one or more positive numbers. "
-                f"Received: values={self.values}"
-            )
+        check_numbers("values", self.values, "(0, inf)")
 
     def mutate(self, values, rng):
         del rng

@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_lopt.checks import check_number
+
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
@@ -49,11 +51,7 @@ class Truncation(Selection):
     fraction: float = 0.25
 
     def __post_init__(self):
-        if not 0.0 < self.fraction <= 0.5:
-            raise ValueError(
-                "`fraction` must be in (0, 0.5]. "
-                f"Received: fraction={self.fraction}"
-            )
+        check_number("fraction", self.fraction, "(0, 0.5]")
 
     def check(self, count):
         part = count * self.fraction

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_lopt.checks import check_number
 from keras_lopt.rules import Rule, ThetaVector
 
 
@@ -23,10 +24,7 @@ class Trainers:
     fresh: float = 0.2
 
     def __post_init__(self):
-        if not 0.0 <= self.fresh <= 1.0:
-            raise ValueError(
-                f"`fresh` must be in [0, 1]. Received: fresh={self.fresh}"
-            )
+        check_number("fresh", self.fresh, "[0, 1]")
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
@@ -60,11 +58,7 @@ class SelfTraining(Trainers):
 
     def __post_init__(self):
         super().__post_init__()
-        if not 0.0 < self.fraction <= 1.0:
-            raise ValueError(
-                "`fraction` must be in (0, 1]. "
-                f"Received: fraction={self.fraction}"
-            )
+        check_number("fraction", self.fraction, "(0, 1]")
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del initial_thetas
@@ -105,6 +99,16 @@ class FixedTrainer(Trainers):
     theta: dict | None = None
     fresh: float = 0.0
 
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.trainer, Rule):
+            raise ValueError(
+                "`trainer` must be a `rules.Rule`, as `rules.get(name)` "
+                f"builds it. Received: trainer={self.trainer!r}"
+            )
+        if self.theta is not None:
+            self.trainer.check_theta(self.theta)
+
     def rule(self, member_rule):
         del member_rule
         return self.trainer
@@ -112,7 +116,6 @@ class FixedTrainer(Trainers):
     def draw(self, thetas, scores, initial_thetas, rng):
         del scores, initial_thetas, rng
         theta = self.trainer.init_theta(0) if self.theta is None else self.theta
-        self.trainer.check_theta(theta)
         packed = ThetaVector(self.trainer).pack(theta)
         count = len(thetas)
         return np.tile(packed, (count, 1)), np.full(count, -1)

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
+from keras_lopt.checks import check_number
 from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.registry import register
 
@@ -36,17 +37,9 @@ class AdamRule(PerTensorRule):
 
     def __post_init__(self):
         for field in ("learning_rate", "epsilon"):
-            if not getattr(self, field) > 0.0:
-                raise ValueError(
-                    f"`{field}` must be > 0. "
-                    f"Received: {field}={getattr(self, field)}"
-                )
+            check_number(field, getattr(self, field), "(0, inf)")
         for field in ("beta1", "beta2"):
-            if not 0.0 <= getattr(self, field) < 1.0:
-                raise ValueError(
-                    f"`{field}` must be in [0, 1). "
-                    f"Received: {field}={getattr(self, field)}"
-                )
+            check_number(field, getattr(self, field), "[0, 1)")
 
     def theta_shapes(self):
         return dict.fromkeys(

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.rules import networks
 from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.registry import register
@@ -39,17 +40,10 @@ class FusedRule(PerTensorRule):
     second_moment_decay: ClassVar[float] = 0.999
 
     def __post_init__(self):
-        for field in ("hidden_units", "hidden_layers"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{field}` must be an integer >= 1. "
-                    f"Received: {field}={value!r}"
-                )
-        if not self.step_mult > 0.0:
-            raise ValueError(
-                f"`step_mult` must be > 0. Received: step_mult={self.step_mult}"
-            )
+        check_integer("hidden_units", self.hidden_units, 1)
+        check_integer("hidden_layers", self.hidden_layers, 1)
+        check_number("step_mult", self.step_mult, "(0, inf)")
+        check_number("exp_mult", self.exp_mult, "[0, inf)")
 
     @property
     def num_entry_features(self):

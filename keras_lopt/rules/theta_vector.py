@@ -26,7 +26,7 @@ class ThetaVector:
 
     def unpack(self, vector):
         """[size] tensor -> dict of tensors."""
-        # TensorFlow does not split into one part.
+        # `ops.split` without a place to split at is an error in TensorFlow.
         parts = ops.split(vector, self._bounds) if self._bounds else [vector]
         return self._named(parts, ops.reshape)
 

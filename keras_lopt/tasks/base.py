@@ -1,13 +1,13 @@
 """A task: a Keras model, a loss, data and a batch size, as pure functions."""
 
-import functools
 import math
 
 import keras
 import tensorflow as tf
 
-from keras_lopt.tasks import initialization
-from keras_lopt.tasks.variation import Variation, fold_in_name
+from keras_lopt.checks import check_integer, check_number
+from keras_lopt.tasks import batches, initialization
+from keras_lopt.tasks.variation import Variation, name_code
 
 
 class Task:
@@ -41,20 +41,22 @@ class Task:
         max_loss=None,
     ):
         train_size = dataset.range("train")[1]
-        if not 1 <= batch_size <= train_size:
+        check_integer("batch_size", batch_size, 1)
+        if batch_size > train_size:
             raise ValueError(
-                f"`batch_size` must be in [1, {train_size}], the size of the "
+                f"`batch_size` must be <= {train_size}, the size of the "
                 f"training split. Received: batch_size={batch_size}"
             )
+        if max_loss is None:
+            max_loss = 2.0 * math.log(dataset.num_classes)
+        check_number("max_loss", max_loss, "(0, inf)")
         self.name = name
         self.model_fn = model_fn
         self.model = model_fn()
-        self.loss_fn = keras.losses.get(loss)
+        self.loss_fn = _loss_function(loss)
         self.dataset = dataset
         self.batch_size = batch_size
         self.variation = Variation() if variation is None else variation
-        if max_loss is None:
-            max_loss = 2.0 * math.log(dataset.num_classes)
         self.max_loss = max_loss
         self._initializers = initialization.initializers(self.model)
         # Eager tensors: captured by compiled functions, not copied into them.
@@ -64,15 +66,13 @@ class Task:
 
     def _check_loss(self):
         seed = tf.constant([0, 0])
-        batch = tf.nest.map_structure(
-            lambda b: b[0, 0],
-            self.draw_batches(seed[None], tf.constant([0]), 1, "train"),
-        )
+        first = slice(0, self.batch_size)
+        batch = self._inputs[first], self._targets[first]
         loss, _ = self.train_loss(*self.begin(seed), batch, seed)
         if loss.shape.rank != 0:
             raise ValueError(
                 f"`loss` of task {self.name!r} must be a scalar for a batch. "
-                f"Received: loss={self.loss_fn!r}, which gives shape "
+                f"Received: loss={_loss_name(self.loss_fn)}, of shape "
                 f"{tuple(loss.shape)}; use a keras.losses.Loss with a reduction"
             )
 
@@ -107,7 +107,7 @@ class Task:
         seed = tf.random.experimental.stateless_fold_in(seed, position)
         if variable.name == initialization.SEED_STATE:
             return tf.cast(seed, variable.dtype)
-        initializer = self._initializers[variable.path]
+        initializer = self._initializers[id(variable)]
         return initialization.fresh_value(initializer, variable, seed)
 
     def draw_batches(self, seeds, steps, num_steps, split):
@@ -125,52 +125,20 @@ class Task:
         Returns:
             (inputs, targets) of shapes [q, t, batch, ...].
         """
-        indices, labels, scales = self._draw_function(num_steps, split)(
-            seeds, steps
+        draw = batches.draw_function(
+            self.variation,
+            self.dataset.num_classes,
+            self.batch_size,
+            *(seeds.shape[0], num_steps),
         )
+        place = [name_code(split), *self.dataset.range(split)]
+        indices, labels, scales = draw(seeds, steps, tf.constant(place))
         # Gathered outside XLA, whose gather on CPU costs as much as the model.
         inputs = tf.gather(self._inputs, indices)
         scales = tf.reshape(scales, [-1] + [1] * (inputs.shape.rank - 1))
         targets = tf.gather(self._targets, indices)
         targets = tf.gather(labels, targets, axis=1, batch_dims=1)
         return inputs * scales, targets
-
-    @functools.lru_cache  # noqa: B019  Tasks live as long as the program.
-    def _draw_function(self, num_steps, split):
-        """Compiled: seeds [q, 2], steps [q] -> what `draw_batches` gathers.
-
-        Indices [q, t, batch], label tables [q, classes], scales [q].
-        """
-        start, size = self.dataset.range(split)
-
-        def draw_step(seed, step):
-            seed = tf.random.experimental.stateless_fold_in(seed, step)
-            return start + tf.random.stateless_uniform(
-                (self.batch_size,), seed, 0, size, tf.int32, alg="philox"
-            )
-
-        def draw_problem(args):
-            seed, first = args
-            data_seed = fold_in_name(seed, split)
-            indices = tf.map_fn(
-                lambda i: draw_step(data_seed, first + i), tf.range(num_steps)
-            )
-            table = self.variation.permute(
-                tf.range(self.dataset.num_classes),
-                self.dataset.num_classes,
-                seed,
-            )
-            return indices, table, self.variation.scale("input_scale", seed)
-
-        @functools.partial(tf.function, jit_compile=True)
-        def draw(seeds, steps):
-            return tf.map_fn(
-                draw_problem,
-                (seeds, steps),
-                fn_output_signature=(tf.int32, tf.int32, tf.float32),
-            )
-
-        return draw
 
     def train_loss(self, params, non_trainable, batch, seed):
         """Loss that an inner step descends.
@@ -215,9 +183,27 @@ class Task:
         return {
             "name": self.name,
             "dataset": self.dataset.name,
-            "loss": self.loss_fn.name,
+            "loss": _loss_name(self.loss_fn),
             "batch_size": self.batch_size,
             "max_loss": self.max_loss,
             "params": [list(v.shape) for v in self.model.trainable_variables],
             "variation": vars(self.variation),
         }
+
+
+def _loss_function(loss):
+    """The Keras loss of this name, or the function as it is."""
+    function = keras.losses.get(loss)
+    if not callable(function):
+        raise ValueError(
+            "`loss` must be a Keras loss, its name, or a function of targets "
+            f"and outputs. Received: loss={loss!r}"
+        )
+    return function
+
+
+def _loss_name(function):
+    """Name of a Keras loss, of a function, or of an object's class."""
+    names = (getattr(function, n, None) for n in ("name", "__name__"))
+    strings = [name for name in names if isinstance(name, str)]
+    return strings[0] if strings else type(function).__name__

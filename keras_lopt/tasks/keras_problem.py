@@ -17,6 +17,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_lopt.checks import check_integer
+
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class Reparametrized(keras.Model):
@@ -118,11 +120,7 @@ def problem_batches(task, seed, num_steps):
         (x, y) of shapes [num_steps * batch_size, ...]: consecutive
         `task.batch_size` examples are a step's batch.
     """
-    if not isinstance(num_steps, int) or num_steps < 1:
-        raise ValueError(
-            "`num_steps` must be an integer >= 1. "
-            f"Received: num_steps={num_steps!r}"
-        )
+    check_integer("num_steps", num_steps, 1)
     batches = task.draw_batches(
         _checked(seed)[None], tf.constant([0]), num_steps, "train"
     )

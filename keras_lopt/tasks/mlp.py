@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_lopt.checks import check_integer
 from keras_lopt.tasks import datasets
 from keras_lopt.tasks.base import Task
 from keras_lopt.tasks.layers import VariedActivation
@@ -20,11 +21,13 @@ def mlp_task(dataset, hidden, activation, batch_size, variation, max_loss=None):
         variation: A `tasks.Variation` or None.
         max_loss: As for `Task`.
     """
-    if not hidden or any(not isinstance(w, int) or w < 1 for w in hidden):
+    if not isinstance(hidden, (tuple, list)) or len(hidden) < 1:
         raise ValueError(
-            "`hidden` must be a non-empty sequence of widths >= 1. "
+            "`hidden` must be a tuple of one or more widths. "
             f"Received: hidden={hidden!r}"
         )
+    for i, width in enumerate(hidden):
+        check_integer(f"hidden[{i}]", width, 1)
     num_inputs = dataset.inputs.shape[1]
 
     def model_fn():

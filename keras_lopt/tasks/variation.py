@@ -10,6 +10,8 @@ import zlib
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_numbers
+
 
 @dataclasses.dataclass(frozen=True)
 class Variation:
@@ -32,12 +34,18 @@ class Variation:
 
     def __post_init__(self):
         for field in ("init_scale", "input_scale", "reparametrization"):
-            low, high = getattr(self, field)
-            if not 0.0 < low <= high < math.inf:
+            value = getattr(self, field)
+            check_numbers(field, value, "(0, inf)", count=2)
+            if value[0] > value[1]:
                 raise ValueError(
-                    f"`{field}` must be a range (low, high) with 0 < low <= "
-                    f"high. Received: {field}={(low, high)}"
+                    f"`{field}` must be a range (low, high) with low <= high. "
+                    f"Received: {field}={value}"
                 )
+        if not isinstance(self.label_permutation, bool):
+            raise ValueError(
+                "`label_permutation` must be True or False. "
+                f"Received: label_permutation={self.label_permutation!r}"
+            )
 
     def scale(self, field, seed):
         """The scalar factor `field` of the problem with this seed."""
@@ -67,5 +75,9 @@ class Variation:
 
 def fold_in_name(seed, name):
     """An independent seed for a named use of `seed`. [2] int32"""
-    code = zlib.crc32(name.encode()) % 2**31
-    return tf.random.experimental.stateless_fold_in(seed, code)
+    return tf.random.experimental.stateless_fold_in(seed, name_code(name))
+
+
+def name_code(name):
+    """The number that a named use of a seed folds in."""
+    return zlib.crc32(name.encode()) % 2**31

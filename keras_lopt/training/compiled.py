@@ -4,6 +4,68 @@ import numpy as np
 import tensorflow as tf
 
 
+class CompiledRun:
+    """Stands in for an `InnerRun` in calls outside XLA; compiled once.
+
+    Compilation is the largest part of what a short experiment waits for, so
+    all callers share programs: their problems are filled up to one number.
+
+    Args:
+        run: An `estimators.InnerRun`.
+        problems: Problems a call, q, at most.
+    """
+
+    def __init__(self, run, problems):
+        self._run = run
+        self._problems = problems
+        self._programs = {}
+        self.num_steps = run.num_steps
+        self.theta_vector = run.theta_vector
+        self.blank_states = run.blank_states
+
+    def prepare(self, particles, outer_split):
+        """Traces what calls with `particles` on this outer split need."""
+        seeds = tf.zeros([self._problems, 2], tf.int32)
+        steps = tf.zeros([self._problems], tf.int32)
+        draw = tf.function(self.draw_batches)  # Traced, not run.
+        batches = draw.get_concrete_function(
+            seeds, steps, outer_split
+        ).structured_outputs
+        key = self._key(particles, batches)
+        if key not in self._programs:
+            self._programs[key] = compiled(
+                self._run.advance,
+                tf.zeros([particles, self.theta_vector.size]),
+                self.blank_states(particles),
+                *(seeds, steps, tf.zeros([particles], tf.int32), batches),
+            )
+
+    @property
+    def num_programs(self):
+        """Number of compiled programs, on each device."""
+        return len(self._programs)
+
+    def _key(self, particles, batches):
+        return particles, *batches
+
+    def draw_batches(self, seeds, steps, outer_split):
+        """As `InnerRun.draw_batches`, with more problems than asked for."""
+        return self._run.draw_batches(
+            self._filled(seeds), self._filled(steps), outer_split
+        )
+
+    def advance(self, thetas, states, seeds, steps, problems, batches):
+        """As `InnerRun.advance`, for batches of this object."""
+        program = self._programs[self._key(thetas.shape[0], batches)]
+        seeds, steps = self._filled(seeds), self._filled(steps)
+        return program(thetas, states, seeds, steps, problems, batches)
+
+    def _filled(self, values):
+        missing = self._problems - values.shape[0]
+        paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
+        return tf.pad(values, paddings)
+
+
 def compiled(function, *examples):
     """XLA-compiled `function` for arguments like the examples.
 
@@ -11,7 +73,11 @@ def compiled(function, *examples):
     the number of replicas; and once, not once per replica.
     """
     specs = tf.nest.map_structure(
-        lambda t: tf.TensorSpec(np.shape(t), tf.convert_to_tensor(t).dtype),
+        lambda t: (
+            tf.TensorSpec(t.shape, t.dtype)
+            if hasattr(t, "shape")
+            else tf.TensorSpec(np.shape(t), tf.convert_to_tensor(t).dtype)
+        ),
         examples,
     )
     function = tf.function(function, jit_compile=True)

@@ -5,13 +5,11 @@ antithetic pairs; the [p, d] meta-gradients are averaged; the update of theta
 is the same on every replica. Inner states stay on the replicas.
 """
 
-import functools
-
 import tensorflow as tf
 
-from keras_lopt.training.compiled import compiled
+from keras_lopt.training.compiled import CompiledRun, compiled
 from keras_lopt.training.outer_update import OuterUpdate
-from keras_lopt.training.replicas import Replicas
+from keras_lopt.training.replicas import Replicas, largest_divisor
 from keras_lopt.training.scoring import Scoring
 
 
@@ -53,15 +51,16 @@ class Program:
         self.members = members
         self.pairs = estimator.pairs // self.replicas.count
         self.score_problems = score_problems
-        self.inner_run = estimator.inner_run(rule, task)
-        self.outer_update = OuterUpdate(rule, trainer_rule)
-        self.scoring = Scoring(
-            estimator,
-            rule,
-            task,
-            members,
-            score_problems // self.replicas.count,
+        own_problems = score_problems // self.replicas.count
+        a_round = largest_divisor(own_problems, most=2 * self.pairs)
+        self.inner_run = CompiledRun(
+            estimator.inner_run(rule, task), max(self.pairs, a_round)
         )
+        self.inner_run.prepare(2 * members * self.pairs, estimator.outer_split)
+        self.scoring = Scoring(
+            self.inner_run, estimator.horizon, members, own_problems, a_round
+        )
+        self.outer_update = OuterUpdate(rule, trainer_rule)
         self._compile_outer_step()
 
     def _compile_outer_step(self):
@@ -71,13 +70,7 @@ class Program:
             self.inner_run, self.members, self.pairs, 0
         )
         self._draw = compiled(estimator.draw, state, seed, 0)
-        seeds, noise = state.seeds, state.noise
-        batches = self.inner_run.draw_batches(seeds, state.steps)
-        thetas = noise[:, 0]
-        self._estimate = compiled(
-            functools.partial(estimator.estimate, self.inner_run),
-            *(thetas, state, seeds, noise, batches),
-        )
+        thetas = state.noise[:, 0]
         scalars = tf.zeros([self.members])
         trainer_size = self.outer_update.trainer_vector.size
         trainers = (tf.zeros([self.members, trainer_size]), scalars)
@@ -171,9 +164,11 @@ class Program:
         context = tf.distribute.get_replica_context()
         first_pair = self.pairs * context.replica_id_in_sync_group
         seeds, noise = self._draw(state, seed, first_pair)
-        batches = self.inner_run.draw_batches(seeds, state.steps)
-        grads, losses, state = self._estimate(
-            thetas, state, seeds, noise, batches
+        batches = self.inner_run.draw_batches(
+            seeds, state.steps, self.estimator.outer_split
+        )
+        grads, losses, state = self.estimator.estimate(
+            self.inner_run, thetas, state, seeds, noise, batches
         )
         grads, losses = self._mean_over_replicas([grads, losses])
         thetas, slots = self._update(

@@ -68,6 +68,11 @@ class Replicas:
         return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat)]
 
 
+def largest_divisor(number, most):
+    """The largest integer up to `most` that divides `number`."""
+    return max(n for n in range(1, most + 1) if number % n == 0)
+
+
 def _to_numpy(nest):
     return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
 

@@ -1,5 +1,6 @@
 """One experiment: what bin/train_population.py calls and gin configures."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -8,9 +9,10 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_lopt import __version__, config, population
+from keras_lopt.checks import check_integer, check_number
 from keras_lopt.estimators import Estimator
 from keras_lopt.rules import Rule
-from keras_lopt.training import callbacks
+from keras_lopt.training import callbacks, settings
 from keras_lopt.training.checkpointing import TrainingCheckpoint
 from keras_lopt.training.schedule import Schedule, check_generations
 from keras_lopt.training.strategy import make_strategy
@@ -62,8 +64,12 @@ def run(
         raise ValueError(
             f'`resume` must be "auto" or "never". Received: resume={resume!r}'
         )
+    settings.check_folder(out_dir)
     check_generations(generations)
-    _check_objects(
+    check_integer("seed", seed, 0, 2**31 - 1)
+    if seconds is not None:
+        check_number("seconds", seconds, "[0, inf)")
+    settings.check_objects(
         task=(task, Callable),
         rule=(rule, Rule),
         estimator=(estimator, Estimator),
@@ -77,7 +83,7 @@ def run(
     trainer = PopulationTrainer(
         rule=rule,
         strategy=make_strategy(strategy, divides),
-        task=task(),
+        task=settings.build_task(task, estimator),
         estimator=estimator,
         schedule=schedule,
         trainers=trainers,
@@ -107,16 +113,6 @@ def run(
     )
     _print_summary(trainer)
     return trainer
-
-
-def _check_objects(**arguments):
-    """Raises ValueError unless each is (value, type) with a fitting value."""
-    for name, (value, kind) in arguments.items():
-        if not isinstance(value, kind):
-            raise ValueError(
-                f"`{name}` must be a {kind.__name__}. Received: {name}="
-                f"{value!r}; in gin, write `@module.Name()`, not a string"
-            )
 
 
 def _callbacks(out_dir, experiment, checkpoint, seconds):
@@ -185,12 +181,13 @@ def _claim(out_dir, experiment, checkpoint, resume):
 def _check_same(path, experiment):
     found = None
     if os.path.exists(path):
-        with open(path) as file:
+        with open(path) as file, contextlib.suppress(ValueError):
             found = json.load(file)
     wanted = json.loads(json.dumps(experiment))
     if found == wanted:
         return
-    differing = [k for k in wanted if not found or found.get(k) != wanted[k]]
+    found = found if isinstance(found, dict) else {}  # Not written by a run.
+    differing = [k for k in wanted if found.get(k) != wanted[k]]
     raise ValueError(
         f"`out_dir` {os.path.dirname(path)!r} has the state of another "
         f"experiment: {differing} differ. Nothing was written. Use another "

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_lopt.checks import check_integer
+
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
@@ -27,18 +29,9 @@ class Schedule:
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"`{field.name}` must be an integer >= 1. "
-                    f"Received: {field.name}={value!r}"
-                )
+            check_integer(field.name, getattr(self, field.name), 1)
 
 
 def check_generations(generations):
     """Raises ValueError unless it is a number of generations."""
-    if not isinstance(generations, int) or generations < 0:
-        raise ValueError(
-            "`generations` must be an integer >= 0. "
-            f"Received: generations={generations!r}"
-        )
+    check_integer("generations", generations, 0)

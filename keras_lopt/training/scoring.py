@@ -2,9 +2,6 @@
 
 import tensorflow as tf
 
-from keras_lopt.estimators import InnerRun
-from keras_lopt.training.compiled import compiled
-
 #: Members are scored on data that no gradient ever sees.
 SPLIT = "inner_valid"
 
@@ -12,30 +9,25 @@ SPLIT = "inner_valid"
 class Scoring:
     """Mean losses over whole runs, on one replica's share of the problems.
 
+    In rounds of as many particles as an estimate of the meta-gradient has, so
+    that both are the same compiled program.
+
     Args:
-        estimator: An `estimators.Estimator`; its horizon is that of scoring.
-        rule: The members' rule.
-        task: A `tasks.Task`.
+        run: A `CompiledRun`.
+        horizon: Inner steps of a whole run.
         members: Size of the population, p.
         problems: Number of problems on each replica.
+        problems_a_round: Divides `problems`.
     """
 
-    def __init__(self, estimator, rule, task, members, problems):
+    def __init__(self, run, horizon, members, problems, problems_a_round):
+        self.run = run
+        self.calls = horizon // run.num_steps
         self.members = members
         self.problems = problems
-        self.particles = members * problems
-        num_steps = estimator.steps_per_estimate
-        self.calls = estimator.horizon // num_steps
-        self.run = InnerRun(rule, task, num_steps, SPLIT)
-        seeds = tf.zeros([problems, 2], tf.int32)
-        steps = tf.zeros([problems], tf.int32)
-        self._advance = compiled(
-            self.run.advance,
-            tf.zeros([self.particles, self.run.theta_vector.size]),
-            self.run.blank_states(self.particles),
-            *(seeds, steps, tf.zeros([self.particles], tf.int32)),
-            self.run.draw_batches(seeds, steps),
-        )
+        self.problems_a_round = problems_a_round
+        self.particles = members * problems_a_round
+        run.prepare(self.particles, SPLIT)
 
     def __call__(self, thetas, seed, replica):
         """Scores the members.
@@ -53,13 +45,23 @@ class Scoring:
         seeds = tf.stack(
             [fold_in(seed, first + i) for i in range(self.problems)]
         )
-        particles = tf.repeat(thetas, self.problems, axis=0)
-        problems = tf.tile(tf.range(self.problems), [self.members])
+        losses = tf.map_fn(
+            lambda seeds: self._score_round(thetas, seeds),
+            tf.reshape(seeds, [-1, self.problems_a_round, 2]),
+            fn_output_signature=tf.float32,
+        )  # [rounds, 2, p]
+        return tf.reduce_mean(losses, axis=0)
+
+    def _score_round(self, thetas, seeds):
+        """[2, p] mean losses over whole runs of the problems `seeds`."""
+        count = self.problems_a_round
+        particles = tf.repeat(thetas, count, axis=0)
+        problems = tf.tile(tf.range(count), [self.members])
 
         def body(i, states, held_out, train):
-            steps = tf.fill([self.problems], i * self.run.num_steps)
-            batches = self.run.draw_batches(seeds, steps)
-            states, train_loss, loss = self._advance(
+            steps = tf.fill([count], i * self.run.num_steps)
+            batches = self.run.draw_batches(seeds, steps, SPLIT)
+            states, train_loss, loss = self.run.advance(
                 particles, states, seeds, steps, problems, batches
             )
             return i + 1, states, held_out + loss, train + train_loss
@@ -70,5 +72,5 @@ class Scoring:
             lambda i, *_: i < self.calls, body, (0, states, zeros, zeros)
         )
         losses = tf.stack([held_out, train]) / self.calls  # [2, particles]
-        losses = tf.reshape(losses, [2, self.members, self.problems])
+        losses = tf.reshape(losses, [2, self.members, count])
         return tf.reduce_mean(losses, axis=2)

@@ -1,9 +1,10 @@
 """Where training runs: one small factory for tf.distribute strategies."""
 
-import math
 import os
 
 import tensorflow as tf
+
+from keras_lopt.training.replicas import largest_divisor
 
 NAMES = ("auto", "cpu", "gpu", "multi_worker", "tpu")
 
@@ -66,7 +67,7 @@ def _tpu_strategy():
     except (ValueError, tf.errors.OpError, KeyError) as error:
         raise ValueError(
             '`strategy` "tpu" needs a TPU. Received: '
-            f"{str(error).splitlines()[0]}; use strategy='cpu'"
+            f"{str(error).split('. ')[0]}; use strategy='cpu'"
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
@@ -75,11 +76,11 @@ def _one_replica_per_core(divides):
     """A replica on each logical CPU device, one device per core."""
     cores = len(os.sched_getaffinity(0))
     if divides is not None:
-        cores = max(n for n in range(1, cores + 1) if divides % n == 0)
+        cores = largest_divisor(divides, cores)
     logical = _logical_cpus(cores)
     if divides is not None:
-        count = math.gcd(divides, len(logical))
-        logical = logical[:count]
+        # There may be fewer: TensorFlow may have started with its own.
+        logical = logical[: largest_divisor(divides, len(logical))]
     if len(logical) == 1:
         return tf.distribute.OneDeviceStrategy(logical[0])
     return tf.distribute.MirroredStrategy(

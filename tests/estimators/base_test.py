@@ -24,10 +24,21 @@ def loss_of_problem(thetas, states, seeds):
         ({"pairs": 2.0}, "`pairs` must be an integer >= 1.*=2.0"),
         ({"horizon": 0}, "`horizon` must be an integer >= 1.*=0"),
         ({"horizon": "20"}, "`horizon` must be an integer >= 1.*='20'"),
-        ({"sigma": 0.0}, "`sigma` must be > 0. Received: sigma=0.0"),
-        ({"sigma": -0.1}, "`sigma` must be > 0. Received: sigma=-0.1"),
-        ({"sigma": float("nan")}, "`sigma` must be > 0. Received: sigma=nan"),
-        ({"clip": 0.0}, "`clip` must be > 0. Received: clip=0.0"),
+        ({"pairs": True}, "`pairs` must be an integer >= 1.*=True"),
+        (
+            {"sigma": 0.0},
+            r"`sigma` must be a finite number in \(0, inf\). "
+            "Received: sigma=0.0",
+        ),
+        ({"sigma": -0.1}, "`sigma` must be a finite number.*: sigma=-0.1"),
+        ({"sigma": float("nan")}, "`sigma` must be a.*: sigma=nan"),
+        ({"sigma": float("inf")}, "`sigma` must be a.*: sigma=inf"),
+        ({"sigma": "0.1"}, "`sigma` must be a.*: sigma='0.1'"),
+        ({"sigma": True}, "`sigma` must be a.*: sigma=True"),
+        ({"clip": 0.0}, r"`clip` must be.* in \(0, inf\). Received: clip=0.0"),
+        ({"clip": float("nan")}, "`clip` must be a.*: clip=nan"),
+        ({"clip": float("inf")}, "`clip` must be a.*: clip=inf"),
+        ({"clip": None}, "`clip` must be a.*: clip=None"),
         (
             {"outer_split": "inner_valid"},
             '`outer_split` must be "train" or "outer_valid".*scoring.*'
@@ -122,7 +133,7 @@ def test_a_rule_without_effect_of_theta_has_no_meta_gradient(tiny_task):
     thetas, seen = tf.zeros([2, 3]), set()
     for i in range(3):
         seeds, drawn = estimator.draw(state, tf.constant([2, i]), 0)
-        batches = run.draw_batches(seeds, state.steps)
+        batches = run.draw_batches(seeds, state.steps, "train")
         grads, losses, state = estimator.estimate(
             run, thetas, state, seeds, drawn, batches
         )
@@ -141,7 +152,7 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
     state = estimator.initial_state(run, 4, 2, 0)
     for i in range(3):
         seeds, drawn = estimator.draw(state, tf.constant([3, i]), 0)
-        batches = run.draw_batches(seeds, state.steps)
+        batches = run.draw_batches(seeds, state.steps, "train")
         grads, losses, state = estimate(
             run, np.stack(thetas), state, seeds, drawn, batches
         )

@@ -50,10 +50,8 @@ def test_nothing_survives_an_estimate(analytic_run, outer_steps):
 
 
 def test_an_estimate_is_a_whole_run(tiny_rule, tiny_task):
-    run = ES(pairs=2, horizon=7, outer_split="outer_valid").inner_run(
-        tiny_rule, tiny_task
-    )
-    assert run.num_steps == 7 and run.outer_split == "outer_valid"
+    run = ES(pairs=2, horizon=7).inner_run(tiny_rule, tiny_task)
+    assert run.num_steps == 7
 
 
 # Against backpropagation through a short unroll.
@@ -64,7 +62,8 @@ STEPS, PROBLEMS, COPIES = 4, 8, 512
 def backpropagated(run, theta, seeds):
     """Gradient [d] of the mean loss over the problems, by the chain rule."""
     begin = tf.function(run.task.begin, jit_compile=True)
-    batches = run.draw_batches(seeds, tf.zeros([PROBLEMS], tf.int32))["train"]
+    steps = tf.zeros([PROBLEMS], tf.int32)
+    batches = run.draw_batches(seeds, steps, "train")["train"]
 
     @tf.function
     def gradient(params, non_trainable, inputs, targets):
@@ -111,7 +110,7 @@ def test_agrees_with_backpropagation(tiny_rule, tiny_task, tiny_theta):
         state,
         seeds,
         drawn,
-        run.draw_batches(seeds, state.steps),
+        run.draw_batches(seeds, state.steps, "train"),
     )
     expected = backpropagated(run, theta, seeds)
     estimate = np.mean(grads, axis=0)

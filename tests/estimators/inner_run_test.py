@@ -36,11 +36,11 @@ def task():
 
 @pytest.fixture(scope="module")
 def make_run(tiny_rule, task):
-    """Callable: steps a call -> an `InnerRun` on outer_valid, made once."""
+    """Callable: steps a call -> a compiled `InnerRun`, made once."""
 
     @functools.cache
     def make(num_steps):
-        run = InnerRun(tiny_rule, task, num_steps, "outer_valid")
+        run = InnerRun(tiny_rule, task, num_steps)
         run.advance = tf.function(run.advance, jit_compile=True)
         return run
 
@@ -52,10 +52,12 @@ def thetas(tiny_theta):
     return tf.stack([tiny_theta(0), tiny_theta(1), tiny_theta(2)])
 
 
-def advance(run, thetas, states, steps, problems=PROBLEMS):
+def advance(
+    run, thetas, states, steps, problems=PROBLEMS, outer_split="outer_valid"
+):
     """`run.advance` from `steps` [2], with the batches drawn."""
     steps = tf.constant(steps)
-    batches = run.draw_batches(SEEDS, steps)
+    batches = run.draw_batches(SEEDS, steps, outer_split)
     return run.advance(thetas, states, SEEDS, steps, problems, batches)
 
 
@@ -129,10 +131,8 @@ def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
     train_loss = tf.function(task.train_loss, jit_compile=True)
     params, non_trainable = begin(seed)
     slots = tiny_rule.init_slots(theta, params)
-    batches = run.draw_batches(SEEDS, tf.constant([0, 0]))
-    train, outer = (
-        [x[0] for x in batches[s]] for s in ("train", "outer_valid")
-    )
+    batches = run.draw_batches(SEEDS, tf.constant([0, 0]), "outer_valid")
+    train, outer = ([x[0] for x in batches[use]] for use in ("train", "outer"))
     losses = []
     for step in range(STEPS):
         with tf.GradientTape() as tape:
@@ -162,12 +162,17 @@ def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
 def test_the_training_loss_is_the_outer_loss_on_train(
     tiny_rule, tiny_task, thetas
 ):
-    run = InnerRun(tiny_rule, tiny_task, 2, "train")
-    assert list(run.draw_batches(SEEDS, tf.constant([0, 0]))) == ["train"]
-    _, train, outer = advance(run, thetas, run.blank_states(3), [0, 0])
+    run = InnerRun(tiny_rule, tiny_task, 2)
+    batches = run.draw_batches(SEEDS, tf.constant([0, 0]), "train")
+    assert list(batches) == ["train"]
+    _, train, outer = advance(
+        run, thetas, run.blank_states(3), [0, 0], outer_split="train"
+    )
     np.testing.assert_array_equal(train, outer)
 
 
 def test_an_unknown_split_is_refused(tiny_rule, task):
     with pytest.raises(ValueError, match="`split` must be one of.*='valid'"):
-        InnerRun(tiny_rule, task, 2, "valid")
+        InnerRun(tiny_rule, task, 2).draw_batches(
+            SEEDS, tf.constant([0, 0]), "valid"
+        )

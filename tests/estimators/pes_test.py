@@ -131,12 +131,22 @@ def test_first_problems_are_cut_short_evenly(pairs, ends, analytic_run):
     np.testing.assert_array_equal(state.ends, ends)
 
 
-@pytest.mark.parametrize("truncation", [0, -2, 3, 16])
+@pytest.mark.parametrize("truncation", [3, 16])
 def test_the_truncation_must_divide_the_horizon(truncation):
     with pytest.raises(
         ValueError,
-        match="`truncation` must be >= 1 and divide `horizon`. Received: "
+        match="`truncation` must divide `horizon`. Received: "
         f"truncation={truncation}, horizon=8",
+    ):
+        PES(pairs=2, horizon=8, truncation=truncation)
+
+
+@pytest.mark.parametrize("truncation", [0, -2, 2.0, "2", True, None])
+def test_the_truncation_must_be_a_number_of_steps(truncation):
+    with pytest.raises(
+        ValueError,
+        match="`truncation` must be an integer >= 1. Received: "
+        f"truncation={truncation!r}",
     ):
         PES(pairs=2, horizon=8, truncation=truncation)
 

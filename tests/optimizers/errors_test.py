@@ -85,6 +85,52 @@ def test_other_variables_than_it_was_built_for_are_refused(fused, theta):
         optimizer.apply_gradients([(tf.ones(1), keras.Variable([1.0]))])
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize(
+    "shapes, message",
+    [
+        ([(2, 3)], "as many as `trainable_variables`. .*: 1 gradients and 2"),
+        ([(2, 3), (3,), (3,)], ".*: 3 gradients and 2 variables"),
+        (
+            [(3, 2), (3,)],
+            "must have the shapes of their variables. Received: a gradient of "
+            r"shape \(3, 2\) for 'kernel' of shape \(2, 3\)",
+        ),
+        ([(2, 3), (2,)], r"of shape \(2,\) for 'bias' of shape \(3,\)"),
+        ([(2, 3), ()], r"of shape \(\) for 'bias' of shape \(3,\)"),
+    ],
+)
+def test_gradients_must_fit_their_variables(
+    fused, theta, shapes, message, given
+):
+    variables = [
+        keras.Variable(np.ones(shape, np.float32), name=name)
+        for shape, name in [((2, 3), "kernel"), ((3,), "bias")]
+    ]
+    optimizer = LearnedOptimizer(fused, theta)
+    optimizer.build(variables)
+    grads = [tf.ones(shape) for shape in shapes]
+    with pytest.raises(ValueError, match=message):
+        optimizer.apply(grads, variables if given else None)
+    for variable in variables:
+        np.testing.assert_array_equal(variable, np.ones(variable.shape))
+
+
+def test_a_model_that_it_was_not_built_for_is_refused(
+    fused, theta, make_model, regression
+):
+    optimizer = LearnedOptimizer(fused, theta)
+    x, y = regression
+    for model in (make_model(), make_model()):
+        model.compile(optimizer, "mse", run_eagerly=True)
+        if not optimizer.built:
+            model.fit(x, y, verbose=0)
+    with pytest.raises(
+        ValueError, match="(?s)Unknown variable.*originally built"
+    ):
+        model.fit(x, y, verbose=0)
+
+
 def test_no_gradient_at_all_is_refused(fused, theta):
     with pytest.raises(ValueError, match="No gradients provided"):
         LearnedOptimizer(fused, theta).apply([None], [keras.Variable([1.0])])

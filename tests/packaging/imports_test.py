@@ -13,14 +13,17 @@ import keras_lopt
 ALLOWED = {
     "__init__": {"optimizers"},  # on first use
     "config": set(),
-    "rules": set(),
+    "checks": set(),  # of settings: for whoever has some
+    "rules": {"checks"},
     "checkpoints": {"rules"},
     "optimizers": {"rules", "checkpoints"},
-    "tasks": set(),
-    "estimators": {"rules", "tasks"},
-    "population": {"rules"},  # a fixed trainer is a rule and its theta
+    "tasks": {"checks"},
+    "estimators": {"checks", "rules", "tasks"},
+    # A fixed trainer is a rule and its theta.
+    "population": {"checks", "rules"},
     "training": {
         "checkpoints",
+        "checks",
         "config",
         "estimators",
         "optimizers",
@@ -32,6 +35,7 @@ ALLOWED = {
 }
 # No TensorFlow, so that these work on every backend (or on none).
 ALLOWED_THIRD_PARTY = {
+    "checks": set(),
     "rules": {"keras", "numpy"},
     "checkpoints": {"keras", "numpy", "safetensors"},
     "population": {"numpy"},

@@ -68,10 +68,15 @@ def test_a_grid_gives_every_place_its_value(rng):
 @pytest.mark.parametrize(
     "config, message",
     [
-        ({"low": 0.0}, "`low` and `high` must be such that 0 < low.*low=0.0"),
-        ({"low": 9.0}, "`low` and `high` must be.*low=9.0, high=8.0"),
-        ({"low": float("nan")}, "`low` and `high` must be.*low=nan"),
-        ({"spread": -1.0}, "`spread` must be >= 0. Received: spread=-1.0"),
+        ({"low": 0.0}, r"`low` must be a finite number in \(0, inf\).*=0.0"),
+        ({"low": float("nan")}, "`low` must be a finite.*low=nan"),
+        ({"low": 9.0}, "`low` must be <= `high`.*low=9.0, high=8.0"),
+        ({"high": float("inf")}, "`high` must be a finite.*high=inf"),
+        ({"high": "8"}, "`high` must be a finite.*high='8'"),
+        ({"spread": -1.0}, r"`spread` must be .* in \[0, inf\).*spread=-1.0"),
+        ({"spread": float("nan")}, "`spread` must be .*spread=nan"),
+        ({"spread": float("inf")}, "`spread` must be .*spread=inf"),
+        ({"spread": True}, "`spread` must be .*spread=True"),
     ],
 )
 def test_log_normal_refuses_bad_ranges(config, message):
@@ -79,13 +84,28 @@ def test_log_normal_refuses_bad_ranges(config, message):
         LogNormal(**config)
 
 
-@pytest.mark.parametrize("factors", [(), (0.0, 1.2), (0.8, -1.2)])
-def test_perturb_refuses_factors_that_are_not_positive(factors):
-    with pytest.raises(ValueError, match="`factors` must be one or more posit"):
-        Perturb(factors=factors)
-
-
-@pytest.mark.parametrize("values", [(), (0.0, 1.0), (-1.0,)])
-def test_a_grid_refuses_values_that_are_not_positive(values):
-    with pytest.raises(ValueError, match="`values` must be one or more posit"):
-        Grid(values=values)
+@pytest.mark.parametrize(
+    "values",
+    [
+        (),
+        (0.0, 1.2),
+        (0.8, -1.2),
+        (1.0, float("nan")),
+        (float("inf"),),
+        ("0.8", 1.2),
+        (True,),
+        "12",
+        1.2,
+        None,
+    ],
+)
+@pytest.mark.parametrize(
+    "kind, field", [(Perturb, "factors"), (Grid, "values")]
+)
+def test_refuses_factors_that_are_not_positive(kind, field, values):
+    with pytest.raises(ValueError) as caught:
+        kind(**{field: values})
+    assert str(caught.value) == (
+        f"`{field}` must be one or more finite numbers in (0, inf), as a "
+        f"tuple. Received: {field}={values!r}"
+    )

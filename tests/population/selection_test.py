@@ -156,11 +156,15 @@ def test_refuses_populations_that_cannot_be_divided(
         kind(fraction=fraction).check(count)
 
 
-@pytest.mark.parametrize("fraction", [0.0, -0.25, 0.51, float("nan")])
+@pytest.mark.parametrize(
+    "fraction", [0.0, -0.25, 0.51, float("nan"), float("inf"), "0.25", True]
+)
 @pytest.mark.parametrize("kind", [Elitist, Truncation])
 def test_refuses_bad_fractions(kind, fraction):
     with pytest.raises(
-        ValueError, match=r"`fraction` must be in \(0, 0.5\]. Received: .*="
+        ValueError,
+        match=r"`fraction` must be a finite number in \(0, 0.5\]. "
+        f"Received: fraction={fraction!r}",
     ):
         kind(fraction=fraction)
 

@@ -62,9 +62,15 @@ def test_a_population_of_one_trains_itself(rng):
     np.testing.assert_array_equal(places, [0])
 
 
-@pytest.mark.parametrize("fraction", [0.0, -0.5, 1.1, float("nan")])
+@pytest.mark.parametrize(
+    "fraction", [0.0, -0.5, 1.1, float("nan"), float("inf"), "0.5", True]
+)
 def test_refuses_bad_fractions(fraction):
-    with pytest.raises(ValueError, match=r"`fraction` must be in \(0, 1\]"):
+    with pytest.raises(
+        ValueError,
+        match=r"`fraction` must be a finite number in \(0, 1\]. "
+        f"Received: fraction={fraction!r}",
+    ):
         SelfTraining(fraction=fraction)
 
 
@@ -109,10 +115,16 @@ def broken_thetas():
 
 
 @pytest.mark.parametrize("theta, message", broken_thetas())
-def test_the_theta_of_a_fixed_trainer_is_checked(theta, message, rng):
-    trainers = FixedTrainer(trainer=rules.get("fused"), theta=theta)
+def test_the_theta_of_a_fixed_trainer_is_checked(theta, message):
     with pytest.raises(ValueError, match=message):
-        trainers.draw(THETAS, SCORES, INITIAL_THETAS, rng)
+        FixedTrainer(trainer=rules.get("fused"), theta=theta)
+
+
+def test_a_fixed_trainer_must_be_a_rule():
+    with pytest.raises(
+        ValueError, match="`trainer` must be a `rules.Rule`.*trainer='adam'"
+    ):
+        FixedTrainer(trainer="adam")
 
 
 def test_members_rule_trains_unless_the_trainer_is_fixed(fused):
@@ -127,12 +139,13 @@ def test_slots_go_on_where_the_trainer_never_changes():
     assert 0.0 < SelfTraining().fresh == FrozenTrainers().fresh < 1.0
 
 
-@pytest.mark.parametrize("fresh", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("fresh", [-0.1, 1.1, float("nan"), "0.5", True])
 @pytest.mark.parametrize("kind", [SelfTraining, FrozenTrainers])
 def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
     assert kind(fresh=0.0).fresh == 0.0 and kind(fresh=1.0).fresh == 1.0
     with pytest.raises(
         ValueError,
-        match=rf"`fresh` must be in \[0, 1\]. Received: fresh={fresh}",
+        match=r"`fresh` must be a finite number in \[0, 1\]. "
+        f"Received: fresh={fresh!r}",
     ):
         kind(fresh=fresh)

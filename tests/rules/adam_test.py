@@ -41,10 +41,19 @@ def test_descends():
 @pytest.mark.parametrize(
     "config, message",
     [
-        ({"learning_rate": 0.0}, "`learning_rate` must be > 0.*=0.0"),
-        ({"epsilon": -1.0}, "`epsilon` must be > 0.*=-1.0"),
-        ({"beta1": 1.0}, r"`beta1` must be in \[0, 1\).*=1.0"),
-        ({"beta2": -0.1}, r"`beta2` must be in \[0, 1\).*=-0.1"),
+        (
+            {"learning_rate": 0.0},
+            r"`learning_rate` must be a finite number in \(0, inf\).*=0.0",
+        ),
+        ({"learning_rate": float("inf")}, "`learning_rate` must be.*=inf"),
+        ({"learning_rate": "0.1"}, "`learning_rate` must be.*='0.1'"),
+        ({"learning_rate": True}, "`learning_rate` must be.*=True"),
+        ({"epsilon": -1.0}, r"`epsilon` must be.* in \(0, inf\).*=-1.0"),
+        ({"epsilon": float("nan")}, "`epsilon` must be.*=nan"),
+        ({"beta1": 1.0}, r"`beta1` must be.* in \[0, 1\).*=1.0"),
+        ({"beta1": None}, "`beta1` must be.*=None"),
+        ({"beta2": -0.1}, r"`beta2` must be.* in \[0, 1\).*=-0.1"),
+        ({"beta2": float("nan")}, "`beta2` must be.*=nan"),
     ],
 )
 def test_refuses_bad_hyperparameters(config, message):

@@ -81,8 +81,11 @@ def test_counts_its_features():
         ({"hidden_units": 0}, "`hidden_units` must be an integer >= 1.*=0"),
         ({"hidden_units": 2.5}, "`hidden_units` must be an integer.*=2.5"),
         ({"hidden_layers": 0}, "`hidden_layers` must be an integer >= 1"),
-        ({"step_mult": 0.0}, "`step_mult` must be > 0. Received: .*=0.0"),
-        ({"step_mult": float("nan")}, "`step_mult` must be > 0.*=nan"),
+        ({"hidden_units": True}, "`hidden_units` must be an integer.*=True"),
+        ({"step_mult": 0.0}, r"`step_mult` must be .* in \(0, inf\).*=0.0"),
+        ({"step_mult": float("nan")}, "`step_mult` must be .*=nan"),
+        ({"step_mult": float("inf")}, "`step_mult` must be .*=inf"),
+        ({"exp_mult": "big"}, "`exp_mult` must be .*='big'"),
     ],
 )
 def test_refuses_bad_hyperparameters(config, message):

@@ -46,29 +46,20 @@ def test_counts(name, field, value):
 @pytest.mark.parametrize("value", [0.0, -1.0])
 @pytest.mark.parametrize("name, field", pairs(POSITIVE))
 def test_positive_numbers(name, field, value):
-    assert_refused(name, field, value, "must be > 0")
+    assert_refused(name, field, value, r"must be .* in \(0, inf\)")
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, 2])
 @pytest.mark.parametrize("name, field", pairs(FRACTIONS))
 def test_fractions(name, field, value):
-    assert_refused(name, field, value, r"must be in \[0, 1\)")
+    assert_refused(name, field, value, r"must be .* in \[0, 1\)")
 
 
-@pytest.mark.parametrize(
-    "value, message",
-    [
-        (math.nan, "must be finite"),
-        (math.inf, "must be finite"),
-        (True, "must be a number"),
-        ("big", "must be a number"),
-        (None, "must be a number"),
-    ],
-)
+@pytest.mark.parametrize("value", [math.nan, math.inf, True, "big", None])
 @pytest.mark.parametrize("table", [POSITIVE, FRACTIONS, FINITE])
-def test_all_numbers(table, value, message):
+def test_all_numbers(table, value):
     for name, field in pairs(table):
-        assert_refused(name, field, value, message)
+        assert_refused(name, field, value, "must be a finite number")
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", None])

@@ -1,14 +1,44 @@
 """Theta as one vector and back."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_lopt import rules
 
 
-@pytest.mark.parametrize("name", rules.names())
-def test_packing_round_trips(name):
-    rule = rules.get(name)
+@dataclasses.dataclass(frozen=True)
+class Shapes(rules.Rule):
+    """A rule that is nothing but the shapes of its theta."""
+
+    shapes: tuple
+
+    def theta_shapes(self):
+        return {f"leaf{i}": shape for i, shape in enumerate(self.shapes)}
+
+    def init_theta(self, seed):
+        rng = np.random.default_rng(seed)
+        return {
+            leaf: np.asarray(rng.normal(size=shape), np.float32)
+            for leaf, shape in self.theta_shapes().items()
+        }
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *map(rules.get, rules.names()),
+        Shapes([(3, 2)]),
+        Shapes([()]),
+        Shapes([(1,)]),
+        Shapes([(), (), ()]),
+        Shapes([(2,), (), (1, 3)]),
+    ],
+    ids=str,
+)
+def test_packing_round_trips(rule):
     theta = rule.init_theta(0)
     layout = rules.ThetaVector(rule)
     vector = layout.pack(theta)
@@ -19,3 +49,11 @@ def test_packing_round_trips(name):
         for leaf, value in theta.items():
             np.testing.assert_array_equal(unpacked[leaf], value)
             assert tuple(unpacked[leaf].shape) == value.shape
+
+
+@pytest.mark.parametrize("shapes", [[(3, 2)], [()], [(), (2,)]])
+def test_a_vector_is_unpacked_in_a_compiled_program(shapes):
+    layout = rules.ThetaVector(Shapes(shapes))
+    vector = np.arange(layout.size, dtype=np.float32)
+    unpacked = tf.function(layout.unpack, jit_compile=True)(vector)
+    np.testing.assert_array_equal(layout.pack(unpacked), vector)

@@ -1,5 +1,6 @@
 """A task as pure functions: its problems differ, repeat, stay in bounds."""
 
+import functools
 import json
 
 import keras
@@ -110,15 +111,35 @@ def test_the_bound_is_twice_the_loss_of_guessing_unless_told(digits_task):
     assert digits_task().max_loss == pytest.approx(2.0 * np.log(10.0))
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 108, 1000])
-def test_a_batch_must_fit_into_the_training_split(batch_size):
+@pytest.mark.parametrize(
+    "batch_size, rule",
+    [
+        (0, "an integer >= 1"),
+        (-1, "an integer >= 1"),
+        (8.0, "an integer >= 1"),
+        (108, "<= 107, the size of the training split"),
+        (1000, "<= 107, the size of the training split"),
+    ],
+)
+def test_a_batch_must_fit_into_the_training_split(batch_size, rule):
     assert datasets.wine().range("train")[1] == 107
     with pytest.raises(
         ValueError,
-        match=r"`batch_size` must be in \[1, 107\], the size of the training "
-        f"split. Received: batch_size={batch_size}",
+        match=f"`batch_size` must be {rule}. Received: batch_size={batch_size}",
     ):
         tasks.get("wine_mlp", batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    "max_loss", [0.0, -1.0, float("nan"), float("inf"), "3", True]
+)
+def test_the_bound_of_the_loss_must_be_a_positive_number(wine_task, max_loss):
+    with pytest.raises(
+        ValueError,
+        match=r"`max_loss` must be a finite number in \(0, inf\). Received: "
+        f"max_loss={max_loss!r}",
+    ):
+        wine_task([], max_loss=max_loss)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +154,17 @@ def test_a_loss_that_is_not_a_scalar_is_refused(wine_task, loss):
     with pytest.raises(
         ValueError,
         match=r"`loss` of task 'wines' must be a scalar for a batch. Received: "
-        r"loss=.*, which gives shape \(8,\); use a keras.losses.Loss with",
+        r"loss=sparse_categorical_crossentropy, of shape \(8,\); use a "
+        "keras.losses.Loss with a reduction",
     ):
         wine_task([], loss)
+
+
+def test_a_loss_must_be_one(wine_task):
+    with pytest.raises(
+        ValueError, match="`loss` must be a Keras loss, its name, or a function"
+    ):
+        wine_task([], None)
 
 
 def test_a_layer_that_cannot_start_anew_is_refused(wine_task):
@@ -159,3 +188,34 @@ def test_a_description_is_json(digits_task):
     assert loaded["params"] == [[16, 8], [8], [8, 10], [10]]
     assert loaded["variation"]["init_scale"] == [2.0, 4.0]
     assert loaded != json.loads(json.dumps(digits_task().describe()))
+
+
+def mean_crossentropy(targets, outputs):
+    losses = keras.losses.sparse_categorical_crossentropy(
+        targets, outputs, from_logits=True
+    )
+    return tf.reduce_mean(losses)
+
+
+class Crossentropy:
+    def __call__(self, targets, outputs):
+        return mean_crossentropy(targets, outputs)
+
+
+@pytest.mark.parametrize(
+    "loss, name",
+    [
+        (mean_crossentropy, "mean_crossentropy"),
+        (lambda y, x: mean_crossentropy(y, x), "<lambda>"),
+        (functools.partial(mean_crossentropy), "partial"),
+        (Crossentropy(), "Crossentropy"),
+        (
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "sparse_categorical_crossentropy",
+        ),
+    ],
+    ids=["function", "lambda", "partial", "object", "Keras"],
+)
+def test_any_loss_has_a_description(wine_task, loss, name):
+    described = json.loads(json.dumps(wine_task([], loss).describe()))
+    assert described["loss"] == name

@@ -95,9 +95,39 @@ def test_small_digits_are_averages_of_four_pixels():
 
 @pytest.mark.parametrize("name", ["wine", "breast_cancer"])
 def test_measurements_are_standardised(name):
-    inputs = DATASETS[name]().inputs
-    np.testing.assert_allclose(inputs.mean(axis=0), 0.0, atol=1e-5)
-    np.testing.assert_allclose(inputs.std(axis=0), 1.0, atol=1e-5)
+    dataset = DATASETS[name]()
+    train, _ = dataset.arrays("train")
+    np.testing.assert_allclose(train.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(train.std(axis=0), 1.0, atol=1e-5)
+    # The same for all examples: the original is an affine function of them.
+    original = np.sort(SOURCES[name]().data, axis=0)
+    ordered = np.sort(dataset.inputs, axis=0)
+    scale = np.ptp(original, axis=0) / np.ptp(ordered, axis=0)
+    np.testing.assert_allclose(
+        (ordered - ordered[0]) * scale, original - original[0], rtol=1e-3
+    )
+
+
+def test_no_split_but_train_moves_what_is_standardised():
+    inputs, targets = np.arange(40.0)[:, None] ** 2, np.arange(40) % 2
+
+    def train(inputs, standardize=True):
+        dataset = datasets.split_arrays("x", inputs, targets, 2, standardize)
+        return dataset.arrays("train")[0]
+
+    is_train = np.isin(inputs, train(inputs, standardize=False))
+    assert is_train.sum() == 24
+    changed = np.where(is_train, inputs, -1e3)
+    np.testing.assert_array_equal(train(changed), train(inputs))
+
+
+def test_a_constant_column_becomes_zero():
+    inputs = np.stack([np.full(40, 0.1), np.arange(40.0)], axis=1)
+    dataset = datasets.split_arrays(
+        "x", inputs, np.arange(40) % 2, 2, standardize=True
+    )
+    np.testing.assert_allclose(dataset.inputs[:, 0], 0.0, atol=1e-6)
+    assert np.std(dataset.inputs[:, 1]) > 0.5
 
 
 @pytest.mark.parametrize("size", [0, 5, 16, "8"])
@@ -121,20 +151,106 @@ def test_digits_have_two_sizes(size):
             r"`targets` must be class numbers.*targets in \[-1, 8\]",
         ),
         (
-            {"inputs": np.array([[np.nan, 1.0], [np.inf, 2.0]] * 5)},
-            "`inputs` of dataset 'small' must be finite. Received: 10 non-fin",
+            {"num_classes": 2.0},
+            "`num_classes` must be an integer >= 1. Received: num_classes=2.0",
         ),
         (
-            {"splits": {"train": (0, 10), "test": (10, 0)}},
-            r"`splits\['test'\]` of dataset 'small' must not be empty. "
-            "Received: size=0",
+            {"targets": np.arange(10) % 2 * 1.0},
+            "`targets` of dataset 'small' must be a NumPy array of int32 or "
+            "int64. Received: float64",
+        ),
+        (
+            {"targets": [0, 1] * 5},
+            "`targets` of dataset 'small' must be a NumPy array.*: list",
+        ),
+        (
+            {"targets": np.array(["a", "b"] * 5)},
+            "`targets` of dataset 'small' must be a NumPy array.*: <U1",
+        ),
+        (
+            {"targets": np.zeros([10, 1], np.int32)},
+            r"`targets` of one number each. Received: shapes \(10, 3\) and "
+            r"\(10, 1\)",
+        ),
+        (
+            {"targets": np.zeros([9], np.int32)},
+            "`inputs` and `targets` of dataset 'small' must be of the same "
+            r"examples.* Received: shapes \(10, 3\) and \(9,\)",
+        ),
+        (
+            {
+                "inputs": np.zeros([0, 3], np.float32),
+                "targets": np.zeros([0], np.int32),
+            },
+            r"one or more.* Received: shapes \(0, 3\) and \(0,\)",
+        ),
+        (
+            {"inputs": np.array(1.0, np.float32)},
+            r"the same examples.* Received: shapes \(\) and \(10,\)",
+        ),
+        (
+            {"inputs": np.zeros([10, 3])},
+            "`inputs` of dataset 'small' must be a NumPy array of float32. "
+            "Received: float64",
+        ),
+        (
+            {"inputs": np.array([[np.nan, 1], [np.inf, 2]] * 5, np.float32)},
+            "`inputs` of dataset 'small' must be finite. Received: 10 non-fin",
         ),
     ],
-    ids=["class too large", "class negative", "not finite", "empty split"],
 )
 def test_bad_data_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         small_dataset(**changes)
+
+
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        ({}, "`splits` of dataset 'small' must be a dict with the split 'tr"),
+        ({"test": (0, 5)}, "`splits` .* 'train'. Received: splits={'test'"),
+        ([("train", (0, 5))], "`splits` .* must be a dict"),
+        (
+            {"train": (0, 8), "test": (8, 0)},
+            r"`splits\['test'\]\[1\]` must be an integer >= 1.*=0",
+        ),
+        (
+            {"train": (-1, 8)},
+            r"`splits\['train'\]\[0\]` must be an integer >= 0.*=-1",
+        ),
+        (
+            {"train": (0, 8.0)},
+            r"`splits\['train'\]\[1\]` must be an integer >= 1.*=8.0",
+        ),
+        (
+            {"train": (0.5, 8)},
+            r"`splits\['train'\]\[0\]` must be an integer >= 0.*=0.5",
+        ),
+        ({"train": 8}, r"`splits\['train'\]` .* a pair \(start, size\).*=8"),
+        ({"train": (0, 8, 9)}, r"a pair \(start, size\).*=\(0, 8, 9\)"),
+        ({"train": "08"}, r"a pair \(start, size\).*='08'"),
+        (
+            {"train": (0, 8), "test": (8, 3)},
+            r"`splits\['test'\]` of dataset 'small' must end within its 10 "
+            "examples. Received: start=8, size=3",
+        ),
+        (
+            {"test": (7, 3), "train": (0, 8)},
+            "`splits` of dataset 'small' must not overlap. Received: 'train' "
+            "ends at 8, 'test' starts at 7",
+        ),
+        ({"train": (0, 9), "test": (2, 3)}, "must not overlap"),
+        ({"train": (0, 9), "test": (0, 9)}, "must not overlap"),
+    ],
+)
+def test_bad_splits_are_refused(splits, message):
+    with pytest.raises(ValueError, match=message):
+        small_dataset(splits=splits)
+
+
+def test_splits_may_leave_examples_out_and_be_in_any_order():
+    dataset = small_dataset(splits={"test": (7, 3), "train": (1, 5)})
+    assert [len(a) for a in dataset.arrays("train")] == [5, 5]
 
 
 def test_an_unknown_split_is_refused():

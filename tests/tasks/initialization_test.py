@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from keras_lopt.tasks import initialization
 
@@ -89,8 +90,8 @@ def test_every_weight_of_nested_models_is_found():
         ]
     )
     found = initialization.initializers(model)
-    assert set(found) == {v.path for v in model.weights}
-    kinds = [type(found[v.path]).__name__ for v in model.trainable_variables]
+    assert set(found) == {id(v) for v in model.weights}
+    kinds = [type(found[id(v)]).__name__ for v in model.trainable_variables]
     assert kinds == ["GlorotUniform", "Zeros", "Ones", "Zeros", "Ones", "Zeros"]
 
 
@@ -106,9 +107,157 @@ def test_a_layer_must_say_how_its_weights_begin():
     with pytest.raises(
         ValueError,
         match="Layer 'scale' must have an attribute `factor_initializer` for "
-        "its weight .*scale/factor', so that every problem can start",
+        "its weight .*scale/factor', so that every problem can start from "
+        "fresh values. Received: none; set `self.factor_initializer",
     ):
         initialization.initializers(model)
+
+
+def call(layer, shape, **arguments):
+    """The model that calls a layer with an input of a shape, on itself too."""
+    inputs = keras.Input(shape)
+    arguments = {key: inputs for key in arguments}
+    return keras.Model(inputs, layer(inputs, **arguments))
+
+
+def attend(layer, shape):
+    """The model of an attention layer that takes a list."""
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, layer([inputs, inputs]))
+
+
+def recurrent(layer):
+    return call(layer, (5, 24))
+
+
+def normalization():
+    layer = layers.Normalization()
+    layer.adapt(np.arange(12.0).reshape(4, 3))
+    return call(layer, (3,))
+
+
+#: As a dict, so that every layer has its own seed.
+uniform = {
+    "class_name": "RandomUniform",
+    "config": {"minval": 0.5, "maxval": 1.5},
+}
+#: Name -> function that builds the layer's model anew.
+LAYERS = {
+    "SimpleRNN": lambda: recurrent(layers.SimpleRNN(16)),
+    "GRU": lambda: recurrent(layers.GRU(16)),
+    "LSTM": lambda: recurrent(layers.LSTM(16)),
+    "LSTM, random bias": lambda: recurrent(
+        layers.LSTM(64, bias_initializer="glorot_uniform")
+    ),
+    "LSTM, no forget bias": lambda: recurrent(
+        layers.LSTM(16, unit_forget_bias=False, bias_initializer="ones")
+    ),
+    "LSTM, dropout": lambda: recurrent(layers.LSTM(16, dropout=0.5)),
+    "Bidirectional": lambda: recurrent(layers.Bidirectional(layers.LSTM(16))),
+    "stacked cells": lambda: recurrent(
+        layers.RNN([layers.LSTMCell(16), layers.GRUCell(8)])
+    ),
+    "cells of one name": lambda: recurrent(
+        layers.RNN(
+            [
+                layers.GRUCell(16, name="cell", kernel_initializer="ones"),
+                layers.GRUCell(16, name="cell"),
+            ]
+        )
+    ),
+    "ConvLSTM1D": lambda: call(layers.ConvLSTM1D(4, 3), (5, 6, 2)),
+    "TimeDistributed": lambda: recurrent(
+        layers.TimeDistributed(layers.Dense(16))
+    ),
+    "Conv2D": lambda: call(layers.Conv2D(8, 3), (8, 8, 4)),
+    "DepthwiseConv2D": lambda: call(
+        layers.DepthwiseConv2D(3, depthwise_initializer=uniform), (8, 8, 16)
+    ),
+    "SeparableConv2D": lambda: call(
+        layers.SeparableConv2D(
+            16, 3, depthwise_initializer=uniform, bias_initializer="ones"
+        ),
+        (8, 8, 16),
+    ),
+    "Embedding": lambda: call(layers.Embedding(20, 8), (5,)),
+    "BatchNormalization": lambda: call(layers.BatchNormalization(), (3,)),
+    "LayerNormalization": lambda: call(
+        layers.LayerNormalization(gamma_initializer=uniform), (200,)
+    ),
+    "GroupNormalization": lambda: call(layers.GroupNormalization(2), (4,)),
+    "RMSNormalization": lambda: call(layers.RMSNormalization(), (3,)),
+    "SpectralNormalization": lambda: call(
+        layers.SpectralNormalization(layers.Dense(100)), (8,)
+    ),
+    "Normalization": normalization,
+    "MultiHeadAttention": lambda: call(
+        layers.MultiHeadAttention(4, 6, dropout=0.1), (5, 24), value=True
+    ),
+    "GroupedQueryAttention": lambda: call(
+        layers.GroupQueryAttention(6, 4, 2), (5, 24), value=True
+    ),
+    "EinsumDense": lambda: call(
+        layers.EinsumDense(
+            "abc,dce->abed", (None, 8, 16), kernel_initializer="he_normal"
+        ),
+        (5, 24),
+    ),
+    "Attention": lambda: attend(
+        layers.Attention(use_scale=True, score_mode="concat"), (5, 4)
+    ),
+    "AdditiveAttention": lambda: attend(layers.AdditiveAttention(), (5, 200)),
+    "PReLU": lambda: call(layers.PReLU(alpha_initializer=uniform), (100,)),
+    "Dropout": lambda: call(layers.Dropout(0.5), (3,)),
+}
+
+
+def values_of_keras(name, count=4):
+    """What Keras gives a layer's weights in several models, [count, ...]."""
+    keras.utils.set_random_seed(0)
+    models = [LAYERS[name]() for _ in range(count)]
+    weights = zip(*(model.weights for model in models))
+    return [np.stack([v.numpy() for v in same]) for same in weights]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_begin_as_in_keras(name):
+    model = LAYERS[name]()
+    found = initialization.initializers(model)
+    assert set(found) == {id(v) for v in model.weights}
+    for variable, expected in zip(model.weights, values_of_keras(name)):
+        values = np.stack(
+            [
+                initialization.fresh_value(
+                    found[id(variable)], variable, tf.constant([3, i])
+                )
+                for i in range(4)
+            ]
+        )
+        assert values.shape == expected.shape, variable.path
+        assert values.dtype == expected.dtype, variable.path
+        varies = np.ptp(expected, axis=0) > 0  # Or Keras has a constant there.
+        np.testing.assert_array_equal(np.ptp(values, axis=0) > 0, varies)
+        np.testing.assert_array_equal(values[:, ~varies], expected[:, ~varies])
+        if not np.any(varies):
+            continue
+        values, expected = values[:, varies], expected[:, varies]
+        tolerance = 6.0 * expected.std() / np.sqrt(values.size)
+        assert abs(values.mean() - expected.mean()) < tolerance, variable.path
+        assert values.std() == pytest.approx(expected.std(), rel=0.15)
+        largest = np.abs(expected).max()
+        assert np.abs(values).max() == pytest.approx(largest, rel=0.35)
+
+
+def test_a_forget_bias_is_that_of_every_problem():
+    cell = LAYERS["LSTM, random bias"]().layers[1].cell
+    initializer = initialization.UnitForgetBias(cell.bias_initializer)
+    first, other = (
+        initialization.fresh_value(initializer, cell.bias, tf.constant([0, i]))
+        for i in range(2)
+    )
+    np.testing.assert_array_equal(first[64:128], np.ones(64))
+    parts = [first[:64], first[128:192], first[192:], other[:64], other[192:]]
+    assert len(np.unique(parts)) == 5 * 64
 
 
 def test_a_seed_tensor_counts_its_uses():

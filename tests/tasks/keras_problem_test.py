@@ -56,12 +56,14 @@ class BatchLosses(keras.callbacks.Callback):
 
 def inner_losses(task, rule, theta, seed):
     """Training losses [STEPS] of the meta-trainer's inner run."""
-    run = InnerRun(rule, task, num_steps=1, outer_split="train")
+    run = InnerRun(rule, task, num_steps=1)
     begin = tf.function(run._begin, jit_compile=True)
     step = tf.function(run._step, jit_compile=True)
     state, losses = begin(theta, tf.constant(seed)), []
     for i in range(STEPS):
-        batches = run.draw_batches(tf.constant([seed]), tf.constant([i]))
+        batches = run.draw_batches(
+            tf.constant([seed]), tf.constant([i]), "train"
+        )
         batch = tuple(b[0, 0] for b in batches["train"])
         state, loss = step(
             theta, state, batch, tf.constant(seed), tf.constant(i)

@@ -59,9 +59,18 @@ def test_digits_are_8x8_unless_told():
     assert task.batch_size == 64
 
 
-@pytest.mark.parametrize("hidden", [(), (0,), (8, -1), (8.0,), ("8",)])
-def test_bad_widths_are_refused(hidden):
-    with pytest.raises(
-        ValueError, match="`hidden` must be a non-empty sequence of widths >= 1"
-    ):
+@pytest.mark.parametrize(
+    "hidden, message",
+    [
+        ((), r"`hidden` must be a tuple of one or more widths.*hidden=\(\)"),
+        (32, "`hidden` must be a tuple of one or more widths.*hidden=32"),
+        ("32", "`hidden` must be a tuple of one or more widths.*hidden='32'"),
+        ((0,), r"`hidden\[0\]` must be an integer >= 1.*=0"),
+        ((8, -1), r"`hidden\[1\]` must be an integer >= 1.*=-1"),
+        ((8.0,), r"`hidden\[0\]` must be an integer >= 1.*=8.0"),
+        (("8",), r"`hidden\[0\]` must be an integer >= 1.*='8'"),
+    ],
+)
+def test_bad_widths_are_refused(hidden, message):
+    with pytest.raises(ValueError, match=message):
         tasks.get("wine_mlp", hidden=hidden)

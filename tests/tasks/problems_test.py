@@ -110,6 +110,34 @@ def test_dropout_draws_anew_every_step_and_problem(
     assert len(evaluated) == 1
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.LSTM(2, dropout=0.5),
+        keras.layers.Bidirectional(keras.layers.GRU(2)),
+        keras.layers.SeparableConv1D(2, 3),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_layers_of_sequences_train_compiled(
+    layer, wine_task, problem_seeds, first_batch
+):
+    layers = [keras.layers.Reshape((13, 1)), layer, keras.layers.Flatten()]
+    task, seed = wine_task(layers), problem_seeds[0]
+
+    @tf.function(jit_compile=True)
+    def loss_and_grads(seed, batch):
+        params, state = task.begin(seed)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            loss, _ = task.train_loss(params, state, batch, seed)
+        return loss, tape.gradient(loss, params)
+
+    loss, grads = loss_and_grads(seed, first_batch(task, seed))
+    assert np.isfinite(loss)
+    assert all(np.any(grad != 0.0) for grad in grads)
+
+
 def test_batch_statistics_start_anew_and_are_learned(
     wine_task, problem_seeds, first_batch
 ):

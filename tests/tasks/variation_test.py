@@ -86,16 +86,40 @@ def test_named_seeds_are_independent():
     [
         (0.0, 1.0),
         (-1.0, 1.0),
-        (2.0, 1.0),
         (1.0, float("inf")),
         (float("nan"), 1.0),
         (1.0, float("nan")),
+        ("1", 2.0),
+        (1.0,),
+        (1.0, 2.0, 3.0),
+        2.0,
+        "12",
+        None,
     ],
 )
 def test_bad_ranges_are_refused(field, limits):
+    with pytest.raises(ValueError) as caught:
+        Variation(**{field: limits})
+    assert str(caught.value) == (
+        f"`{field}` must be 2 finite numbers in (0, inf), as a tuple. "
+        f"Received: {field}={limits!r}"
+    )
+
+
+@pytest.mark.parametrize("field", SCALES)
+def test_ranges_the_wrong_way_round_are_refused(field):
     with pytest.raises(
         ValueError,
-        match=rf"`{field}` must be a range \(low, high\) with 0 < low <= high. "
-        rf"Received: {field}=\({limits[0]}, {limits[1]}\)",
+        match=rf"`{field}` must be a range \(low, high\) with low <= high. "
+        rf"Received: {field}=\(2.0, 1.0\)",
     ):
-        Variation(**{field: limits})
+        Variation(**{field: (2.0, 1.0)})
+
+
+def test_a_word_is_no_switch():
+    with pytest.raises(
+        ValueError,
+        match="`label_permutation` must be True or False. "
+        "Received: label_permutation='False'",
+    ):
+        Variation(label_permutation="False")

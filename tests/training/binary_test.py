@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-BINARY = pathlib.Path(__file__).parents[2] / "bin" / "train_population.py"
+BIN = pathlib.Path(__file__).parents[2] / "bin"
+BINARY = BIN / "train_population.py"
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +20,7 @@ def binary():
     spec = importlib.util.spec_from_file_location("train_population", BINARY)
     module = importlib.util.module_from_spec(spec)
     path = list(sys.path)
+    sys.path.insert(0, str(BIN))  # As where the script is started.
     spec.loader.exec_module(module)
     sys.path[:] = path
     return module
@@ -25,10 +28,20 @@ def binary():
 
 @pytest.fixture
 def refusal(binary, tmp_path, capsys):
-    """Callable from flags to what is said; checks that all else is well."""
+    """Callable from flags to what is said; checks that all else is well.
 
-    def call(*arguments):
-        out_dir = tmp_path / "run"
+    It has one line, and nothing below `tmp_path` changes.
+    """
+
+    def contents():
+        return {
+            path: path.is_file() and path.read_bytes()
+            for path in tmp_path.rglob("*")
+        }
+
+    def call(*arguments, out_dir=None):
+        out_dir = out_dir or tmp_path / "run"
+        before = contents()
         with flagsaver.flagsaver():
             flags.FLAGS(
                 ["train_population", f"--out_dir={out_dir}", *arguments]
@@ -36,10 +49,10 @@ def refusal(binary, tmp_path, capsys):
             with pytest.raises(SystemExit) as caught:
                 binary.main(["train_population"])
         assert caught.value.code == 2
-        assert not out_dir.exists()
+        assert contents() == before
         error = capsys.readouterr().err
         assert error.startswith("train_population: ")
-        assert "Traceback" not in error
+        assert error.count("\n") == 1 and error.endswith("\n")
         return error
 
     return call
@@ -64,6 +77,14 @@ BAD = {
         [TINY, "--gin=training.run.selection=@population.NoSuch()"],
         "'@population.NoSuch()'",
     ),
+    "rule of a macro": (
+        [TINY, "--gin=RULE = @rules.NoRule()"],
+        "@rules.NoRule",
+    ),
+    "task of a macro": (
+        [TINY, "--gin=TASK = @tasks.no_such"],
+        "@tasks.no_such",
+    ),
     "unknown strategy": ([TINY, "--strategy=cpus"], "strategy='cpus'"),
     "unknown resume": ([TINY, "--resume=bad"], "resume='bad'"),
     "no GPU": ([TINY, "--strategy=gpu"], '"gpu" needs a GPU'),
@@ -75,7 +96,35 @@ BAD = {
         [TINY, "--gin=training.Schedule.population=6"],
         "population=6",
     ),
+    "odd quarters of six": (
+        [
+            *(TINY, "--gin=training.Schedule.population=6"),
+            "--gin=population.Elitist.fraction=0.25",
+        ],
+        "population=6, fraction=0.25, which is 1.5 members",
+    ),
+    "bad fraction": (
+        [TINY, "--gin=population.Elitist.fraction='0.25'"],
+        "fraction='0.25'",
+    ),
     "no noise": ([TINY, "--gin=estimators.PES.sigma=0.0"], "sigma=0.0"),
+    "negative noise": ([TINY, "--gin=estimators.PES.sigma=-1"], "sigma=-1"),
+    "infinite noise": (
+        [TINY, "--gin=estimators.PES.sigma=1e999"],
+        "sigma=inf",
+    ),
+    "noise that is not a number": (
+        [TINY, "--gin=estimators.PES.sigma=nan"],
+        "Received: Failed to parse token 'nan' (line 1)",
+    ),
+    "bad clip": ([TINY, "--gin=estimators.PES.clip='0.1'"], "clip='0.1'"),
+    "bad seed": ([TINY, "--gin=training.run.seed=-1"], "seed=-1"),
+    "bad seconds": ([TINY, "--gin=training.run.seconds='9'"], "seconds='9'"),
+    "bad widths": ([TINY, "--gin=tasks.digits_mlp.hidden=32"], "hidden=32"),
+    "task that is called": (
+        [TINY, "--gin=training.run.task=@tasks.digits_mlp()"],
+        "write `@module.name`, no call",
+    ),
     "no pairs": ([TINY, "--gin=estimators.PES.pairs=0"], "pairs=0"),
 }
 
@@ -107,6 +156,98 @@ def test_a_line_that_means_nothing(refusal, line):
     refusal(TINY, f"--gin={line}")
 
 
+@pytest.mark.skipif(
+    bool(tf.config.list_physical_devices("TPU")), reason="There is a TPU."
+)
+def test_no_tpu(refusal):
+    error = refusal(TINY, "--strategy=tpu")
+    assert "needs a TPU. Received: " in error
+    assert error.endswith("; use strategy='cpu'\n")
+
+
+@pytest.mark.parametrize("below", ["", "sub/run"])
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_out_dir_where_a_file_is(refusal, tmp_path, below, resume):
+    (tmp_path / "file").write_text("mine")
+    error = refusal(
+        TINY, f"--resume={resume}", out_dir=tmp_path / "file" / below
+    )
+    assert "`out_dir` must be a folder" in error
+    assert f"where '{tmp_path / 'file'}' is a file" in error
+
+
+def test_an_empty_out_dir(refusal):
+    error = refusal(TINY, "--out_dir=")
+    assert "`out_dir` must be a folder" in error
+    assert error.endswith("Received: out_dir=''\n")
+
+
+@pytest.mark.parametrize("content", ['{"seed": 9}', "[1]", "{", ""])
+def test_out_dir_of_another_experiment(refusal, tmp_path, content):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "experiment.json").write_text(content)
+    error = refusal(TINY)
+    assert "has the state of another experiment: ['rule', 'task', " in error
+    assert "Nothing was written" in error
+
+
+TASKS = """
+import keras
+import numpy as np
+from keras_lopt import tasks
+
+def model_fn():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+def task(loss, *splits):
+    ranges = {split: (2 * i, 2) for i, split in enumerate(splits)}
+    inputs, targets = np.zeros([8, 3], np.float32), np.arange(8) % 2
+    dataset = tasks.Dataset("mine", inputs, targets, 2, ranges)
+    return tasks.Task("mine", model_fn, loss, dataset, 2)
+
+def vector_loss():
+    loss = "sparse_categorical_crossentropy"
+    return task(loss, "train", "inner_valid", "outer_valid")
+
+def no_scores():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return task(loss, "train", "test")
+
+def nothing():
+    return None
+"""
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("vector_loss", "`loss` of task 'mine' must be a scalar for a batch."),
+        ("no_scores", "must have 'train', 'inner_valid' (for scores)"),
+        ("nothing", "must be a function that returns a `tasks.Task`. "),
+    ],
+)
+def test_a_task_of_ones_own(refusal, tmp_path, monkeypatch, name, message):
+    (tmp_path / "bad_tasks.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "mine.gin").write_text(
+        "from __gin__ import dynamic_registration\n"
+        "import bad_tasks\n"
+        "from keras_lopt import training\n"
+        'include "tiny.gin"\n'
+        f"training.run.task = @bad_tasks.{name}\n"
+    )
+    assert message in refusal(f"--gin_file={tmp_path / 'mine.gin'}")
+
+
+def test_a_misspelt_macro_is_said_beside_the_error(refusal):
+    with pytest.warns(UserWarning, match="Macro TSAK is set but never used"):
+        refusal(
+            *(TINY, "--gin=TSAK = @rules.FusedRule()"),
+            "--gin=training.Schedule.population=0",
+        )
+
+
 def test_as_a_program(tmp_path):
     result = subprocess.run(
         [
@@ -130,7 +271,7 @@ def test_as_a_program(tmp_path):
     "arguments, message",
     [
         ([TINY], "--out_dir must have a value"),
-        (["--out_dir=x"], "--gin_file says what to train"),
+        (["--out_dir=x"], "--gin_file says what to do"),
         ([TINY, "--out_dir=x", "more"], "Unknown arguments: ['more']"),
     ],
 )

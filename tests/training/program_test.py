@@ -1,6 +1,8 @@
 """The compiled functions: the same on one replica and on two."""
 
+import dataclasses
 import functools
+from unittest import mock
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from keras_lopt.estimators import PES
 from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Task, datasets
 from keras_lopt.training.program import Program
+from keras_lopt.training.replicas import largest_divisor
 
 MEMBERS = 2
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
@@ -188,10 +191,60 @@ def test_members_are_scored_on_the_same_problems(program, thetas):
     assert np.all(score(thetas, SEEDS[1]) != scores)
 
 
-def test_scoring_is_on_data_of_no_gradient(program):
-    own = program(1)
-    assert own.inner_run.outer_split == "train"
-    assert own.scoring.run.outer_split == "inner_valid"
+@pytest.mark.parametrize("outer_split", ["train", "outer_valid"])
+def test_scoring_is_on_data_of_no_gradient(task, thetas, outer_split):
+    estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
+    own = Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 2)
+    slots = own.outer_update.blank_slots(MEMBERS)
+    trainers = (thetas, np.ones(MEMBERS, np.float32))
+    trained = own.replicas.broadcast(
+        (thetas, slots, np.zeros(MEMBERS, np.int32), trainers)
+    )
+    used = []
+    for function, args in (
+        (own.outer_step, (*trained, own.initial_state(), SEEDS[0])),
+        (own.score, (thetas, SEEDS[0])),
+    ):
+        with mock.patch.object(
+            task, "draw_batches", wraps=task.draw_batches
+        ) as draw:
+            function.get_concrete_function(*args)
+        used.append({call.args[-1] for call in draw.call_args_list})
+    assert used == [{"train", outer_split}, {"train", "inner_valid"}]
+
+
+@pytest.mark.parametrize(
+    "outer_split, programs", [("outer_valid", 1), ("train", 2)]
+)
+def test_estimate_and_scoring_share_what_is_compiled(
+    task, outer_split, programs
+):
+    estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
+    own = Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 4)
+    assert own.scoring.particles == MEMBERS * 2 * estimator.pairs
+    assert own.inner_run.num_programs == programs
+
+
+def test_scores_do_not_depend_on_the_rounds(program, task, thetas):
+    estimator = dataclasses.replace(ESTIMATOR, pairs=1)
+    four, two_by_two = (
+        Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 4)
+        for estimator in (ESTIMATOR, estimator)
+    )
+    assert four.scoring.problems_a_round == 4
+    assert two_by_two.scoring.problems_a_round == 2
+    scores = [
+        own.replicas.one(own.score(thetas, SEEDS[0]))
+        for own in (four, two_by_two)
+    ]
+    assert_close(scores[1], scores[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "number, most, expected", [(4, 4, 4), (8, 4, 4), (6, 4, 3), (5, 4, 1)]
+)
+def test_largest_divisor(number, most, expected):
+    assert largest_divisor(number, most) == expected
 
 
 def test_inner_steps_are_counted(program):

@@ -244,6 +244,10 @@ REFUSED = {
         {"generations": 2.5},
         "`generations` must be an integer",
     ),
+    "seed": ({"seed": "3"}, "`seed` must be an integer in .*seed='3'"),
+    "large seed": ({"seed": 2**31}, "`seed` must be an integer in"),
+    "seconds": ({"seconds": float("nan")}, "`seconds` must be a finite.*=nan"),
+    "no time": ({"seconds": "1 h"}, "`seconds` must be a finite.*='1 h'"),
 }
 
 

@@ -10,7 +10,7 @@ FIELDS = [field.name for field in dataclasses.fields(Schedule)]
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("value", [0, -1, 2.0, "8", None])
+@pytest.mark.parametrize("value", [0, -1, 2.0, "8", None, True])
 def test_refuses(field, value):
     message = f"`{field}` must be an integer >= 1. Received: {field}={value!r}"
     with pytest.raises(ValueError) as caught:

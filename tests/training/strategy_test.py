@@ -134,6 +134,31 @@ def test_cpu_has_a_replica_a_core_that_divides_the_problems(
     assert made.num_replicas_in_sync == replicas
 
 
+@pytest.mark.parametrize(
+    "num_cores, num_devices, divides, replicas",
+    [
+        (3, 3, 2, 2),
+        (4, 4, 6, 3),
+        (8, 4, 6, 3),  # TensorFlow started with four.
+        (8, 3, 8, 2),
+        (4, 3, 4, 2),
+        (6, 6, 4, 4),
+        (5, 5, 7, 1),
+        (5, 3, None, 3),
+    ],
+)
+def test_as_many_replicas_as_devices_can_share_the_problems(
+    cores, monkeypatch, num_cores, num_devices, divides, replicas
+):
+    cores(num_cores)
+    names = [f"CPU:{i}" for i in range(num_devices)]
+    monkeypatch.setattr(strategy, "_logical_cpus", lambda n: names[:n])
+    for kind in ("MirroredStrategy", "OneDeviceStrategy"):
+        monkeypatch.setattr(tf.distribute, kind, lambda used, **_: used)
+    expected = names[:replicas] if replicas > 1 else names[0]
+    assert make_strategy("cpu", divides) == expected
+
+
 def test_replicas_are_on_devices_of_their_own(cores):
     cores(2)
     made = make_strategy("cpu")
