@@ -53,6 +53,10 @@ def run(
     Returns:
         The rows of the summary.
     """
+    controls = {
+        label: read_history(os.path.join(folder, "history.csv"))
+        for label, folder in (controls or {}).items()
+    }
     rule, theta, metadata = checkpoints.load(run_dir)
     rows, figures, done = [], {}, []
     for problem in problems:
@@ -76,12 +80,7 @@ def run(
     history_path = os.path.join(run_dir, "history.csv")
     if os.path.exists(history_path):
         figures["How the population trained itself"] = plots.plot_history(
-            read_history(history_path),
-            {
-                label: read_history(os.path.join(folder, "history.csv"))
-                for label, folder in (controls or {}).items()
-            },
-            rows[0]["adam"],
+            read_history(history_path), controls, rows[0]["adam"]
         )
     for result in done:
         figures[f"{result.name}, {result.num_steps} steps"] = plots.plot_curves(
@@ -110,8 +109,8 @@ def read_history(path):
     """Columns of a history.csv as arrays."""
     if not os.path.exists(path):
         raise FileNotFoundError(
-            f"`controls` must name folders of training runs. Received: {path}, "
-            "which does not exist"
+            "A folder of a training run must have a history.csv. Received: "
+            f"{path}, which does not exist"
         )
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))

@@ -121,7 +121,7 @@ def test_rows_are_of_the_same_problems(written):
 
 
 def test_missing_control_is_named(written):
-    with pytest.raises(FileNotFoundError, match="controls.*nowhere"):
+    with pytest.raises(FileNotFoundError, match="history.csv.*nowhere"):
         evaluation.read_history("nowhere/history.csv")
 
 
