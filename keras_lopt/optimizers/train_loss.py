@@ -2,12 +2,7 @@
 
 import threading
 
-import keras
 from keras import ops
-
-#: On JAX `scale_loss` runs inside the differentiated function, and what is
-#: recorded there cannot leave it.
-IS_AVAILABLE = keras.backend.backend() != "jax"
 
 
 class TrainLoss:
@@ -57,10 +52,11 @@ class TrainLoss:
                 f"Rule {self._rule.name!r} needs the training loss, and got "
                 "none in this step. `model.fit` passes it on; a loop of your "
                 "own must call `loss = optimizer.scale_loss(loss)` before it "
-                "takes the gradient, once for every step. A "
-                "`LossScaleOptimizer` (`mixed_float16`) does not pass it on: "
-                "use `mixed_bfloat16`, or call `scale_loss` of its "
-                "`inner_optimizer` as well."
+                "takes the gradient, once for every step. The "
+                "`LossScaleOptimizer` that `mixed_float16` brings and the "
+                "`MultiOptimizer` of Keras do not pass it on: use those of "
+                "`keras_lopt.optimizers`, as in "
+                "`compile(LossScaleOptimizer(optimizer))`."
             )
 
     # Over the steps whose gradients are accumulated.
@@ -76,6 +72,13 @@ class TrainLoss:
     def reset(self):
         if self._accumulator is not None:
             self._accumulator.assign(ops.zeros(()))
+
+    def add_or_reset(self, is_update):
+        """`reset` where `is_update`, a boolean tensor, and `add` elsewhere."""
+        if self._accumulator is not None:
+            total = self._accumulator + self.recorded()
+            total = ops.where(is_update, ops.zeros(()), total)
+            self._accumulator.assign(total)
 
     def mean(self, num_steps):
         """Mean over the accumulated and this one; None without a loss."""
