@@ -1,6 +1,7 @@
 """Columns of the table: `compile` and `fit`, files, copies, strategies."""
 
 import copy
+import functools
 import json
 import pathlib
 import tempfile
@@ -67,15 +68,12 @@ def frozen_layer(case):
 def infer_horizon(case):
     """Without a horizon `fit` is what it is with the right one."""
     models = [
-        compiled(case.optimizer(horizon=horizon)) for horizon in (None, 6)
+        compiled(case.optimizer(horizon=horizon)) for horizon in (None, 2)
     ]
-    fit(models[0], epochs=3, callbacks=[optimizers.InferHorizon()])
-    fit(models[1], epochs=3)
+    fit(models[0], callbacks=[optimizers.InferHorizon()])
+    fit(models[1])
     assert_same_state(models[0].optimizer, models[1].optimizer)
-    assert models[0].optimizer.horizon == 6
-    if "horizon" in case.rule.required_signals:
-        fit(models[0], callbacks=[optimizers.InferHorizon()])
-        assert models[0].optimizer.horizon == 8
+    assert models[0].optimizer.horizon == 2
 
 
 # Precision.
@@ -85,10 +83,10 @@ def mixed_bfloat16(case):
     with policy("mixed_bfloat16"):
         model = compiled(case.optimizer())
         assert model.layers[-1].compute_dtype == "bfloat16"
-        losses = fit(model, epochs=2)
+        losses = fit(model)
         assert {v.dtype for v in model.trainable_variables} == {"float32"}
     reference = compiled(case.optimizer())
-    np.testing.assert_allclose(losses[0], fit(reference, epochs=2)[0], rtol=0.1)
+    np.testing.assert_allclose(losses, fit(reference), rtol=0.1)
     assert differ(model.trainable_variables, START)
 
 
@@ -97,9 +95,9 @@ def mixed_float16(case):
     with policy("mixed_float16"):
         model = compiled(loss_scaled(case.optimizer(), initial_scale=2.0**4))
         assert model.layers[-1].compute_dtype == "float16"
-        losses = fit(model, epochs=2)
+        losses = fit(model)
     reference = compiled(case.optimizer())
-    np.testing.assert_allclose(losses[0], fit(reference, epochs=2)[0], rtol=0.1)
+    np.testing.assert_allclose(losses, fit(reference), rtol=0.1)
     assert differ(model.trainable_variables, START)
     before = values(model.trainable_variables)
     state = values(model.optimizer.inner_optimizer.variables)
@@ -141,8 +139,7 @@ def weights_of_model_and_optimizer(case):
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.weights.h5"
         model.save_weights(path)
-        fit(other)
-        fit(other)
+        other.optimizer.build(other.trainable_variables)
         other.load_weights(path)
     other.optimizer.set_weights(values(model.optimizer.variables))
     _continue_alike(model, other)
@@ -203,12 +200,16 @@ def cloned_model(case):
 # Strategies.
 
 
-def _mirrored(case, **options):
-    """Two devices train as one, and stay alike."""
-    strategy = tf.distribute.MirroredStrategy(
+@functools.cache
+def _two_devices():
+    return tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
-    with strategy.scope():
+
+
+def _mirrored(case, **options):
+    """Two devices train as one, and stay alike."""
+    with _two_devices().scope():
         model = compiled(case.optimizer(**options), jit_compile=False)
     alone = compiled(case.optimizer(**options))
     for one in (model, alone):
