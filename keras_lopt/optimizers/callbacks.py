@@ -1,5 +1,7 @@
 """Keras callbacks for what LearnedOptimizer cannot see from inside a step."""
 
+import warnings
+
 import keras
 
 from keras_lopt.optimizers.wrappers import learned_optimizers
@@ -50,11 +52,10 @@ class PassValidationLoss(_Callback):
     For `hierarchical`, which keeps statistics of it: the first step after the
     validation gets it. A rule that has no use for it takes no notice.
 
+    It warns at the end of a `fit` that had none.
+
     Args:
         monitor: Key of the loss in the epoch's logs.
-
-    Raises:
-        ValueError: The logs of the first epoch have no such key.
     """
 
     def __init__(self, monitor="val_loss"):
@@ -67,16 +68,20 @@ class PassValidationLoss(_Callback):
     def on_epoch_end(self, epoch, logs=None):
         loss = (logs or {}).get(self.monitor)
         if loss is None:
-            if not self._has_one:
-                raise ValueError(
-                    f"`monitor` must be a key of the logs at the end of an "
-                    f"epoch; pass `validation_data` to `fit`. Received: "
-                    f"monitor={self.monitor!r}, logs={sorted(logs or {})}"
-                )
             return  # No validation in this epoch: `validation_freq`.
         self._has_one = True
         for optimizer in self._optimizers():
             optimizer.set_valid_loss(loss)
+
+    def on_train_end(self, logs=None):
+        if not self._has_one:
+            warnings.warn(
+                f"`PassValidationLoss` found no {self.monitor!r} in the logs "
+                "of any epoch, so the rule knows of none: pass "
+                "`validation_data` to `fit`, or the right key as `monitor`. "
+                f"Received: logs={sorted(logs or {})}",
+                stacklevel=2,
+            )
 
 
 class ReportGuard(_Callback):
