@@ -101,8 +101,7 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
         """An optimizer from an optimizer file.
 
         Args:
-            name_or_path: A bundled name, a file, or the directory of a
-                training run, as for `checkpoints.load`.
+            name_or_path: As for `checkpoints.load`.
             **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
 
         >>> LearnedOptimizer.from_checkpoint(
@@ -198,7 +197,7 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
         ]
         old_slots = slots.values()
         loss = self._train_loss.mean(self.gradient_accumulation_steps)
-        deltas, new_slots = self.rule.update(
+        deltas, new_slots = self._updated_by_rule(
             self._theta_tensors(),
             grads,
             params,
@@ -244,10 +243,9 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        rule = checkpoints.rule_from_spec(config["rule"])
-        guard = config.get("guard")
-        guard = guard and DivergenceGuard(**guard)
-        return super().from_config(
-            {**config, "rule": rule, "theta": None, "guard": guard},
-            custom_objects,
-        )
+        made = {
+            "rule": checkpoints.rule_from_spec(config["rule"]),
+            "theta": None,
+            "guard": config.get("guard") and DivergenceGuard(**config["guard"]),
+        }
+        return super().from_config({**config, **made}, custom_objects)

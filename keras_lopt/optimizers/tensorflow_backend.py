@@ -72,6 +72,20 @@ class BackendOptimizer(keras.optimizers.Optimizer):
             first, update_replica, args=(grads, loss), group=False
         )
 
+    def _updated_by_rule(self, *args):
+        """`rule.update`, compiled where `fit` cannot compile the step.
+
+        A step of several replicas has several devices, and XLA compiles for
+        one: `jit_compile=True` fails there, with any optimizer.
+        """
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            return self.rule.update(*args)
+        args = tf.nest.map_structure(tf.convert_to_tensor, args)
+        update = tf.function(
+            self.rule.update, jit_compile=True, autograph=False
+        )
+        return update(*args)
+
     def _check_strategy(self):
         strategy = tf.distribute.get_strategy()
         if strategy is not self._distribution_strategy:

@@ -116,8 +116,10 @@ def loss_scale_factor(case):
 
 
 def _of_precision(case, dtype, rtol):
-    found = apply(case.optimizer(), STEPS[:1], losses=LOSSES[:1], dtype=dtype)
+    optimizer = case.optimizer()
+    found = apply(optimizer, STEPS[:1], losses=LOSSES[:1], dtype=dtype)
     assert {v.dtype for v in found} == {dtype}
+    assert {v.dtype for v in optimizer._slots.flat()} <= {"float32"}
     rounded = [tf.cast(tf.cast(p, dtype), "float32") for p in START]
     grads = [tf.cast(tf.cast(g, dtype), "float32") for g in STEPS[0]]
     assert_equal(found, case.by_hand([grads], rounded), rtol, atol=rtol)
