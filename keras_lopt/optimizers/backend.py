@@ -1,14 +1,17 @@
 """What LearnedOptimizer is built on: one base class for each backend."""
 
 import contextlib
+import threading
 
 import keras
 
 eager_scope = contextlib.nullcontext
+replica_key = threading.get_ident
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
         BackendOptimizer,
         eager_scope,
+        replica_key,
     )
 elif keras.backend.backend() == "jax":
     from keras_lopt.optimizers.jax_backend import BackendOptimizer
@@ -21,4 +24,4 @@ else:
         f"keras.backend.backend()={keras.backend.backend()!r}"
     )
 
-__all__ = ["BackendOptimizer", "eager_scope"]
+__all__ = ["BackendOptimizer", "eager_scope", "replica_key"]

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_lopt import checkpoints, rules
-from keras_lopt.optimizers.backend import BackendOptimizer, eager_scope
+from keras_lopt.optimizers import backend
 from keras_lopt.optimizers.from_outside import OutsideMixin
 from keras_lopt.optimizers.guard import DivergenceGuard, GuardState
 from keras_lopt.optimizers.precision import added, float32
@@ -17,7 +17,7 @@ from keras_lopt.optimizers.train_loss import TrainLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
-class LearnedOptimizer(OutsideMixin, BackendOptimizer):
+class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
     """Trains a Keras model with a learned update rule.
 
     It goes wherever a Keras optimizer goes: `model.compile`, custom loops
@@ -87,7 +87,7 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
         self.rule = rule
         self.guard = guard
         self._awaits_theta = awaits_theta
-        self._train_loss = TrainLoss(rule)
+        self._train_loss = TrainLoss(rule, backend.replica_key)
         self._signals = SetSignals(rule, horizon, self._add_copy)
         self._theta = {
             leaf: self._add_copy(theta[leaf], f"theta_{leaf}")
@@ -104,9 +104,7 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
             name_or_path: As for `checkpoints.load`.
             **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
 
-        >>> LearnedOptimizer.from_checkpoint(
-        ...     "runs/x/best.safetensors", clipnorm=1.0
-        ... )  # doctest: +SKIP
+        >>> optimizer = LearnedOptimizer.from_checkpoint("fused_digits")
         """
         rule, theta, _ = checkpoints.load(name_or_path)
         return cls(rule, theta, **kwargs)
@@ -126,7 +124,7 @@ class LearnedOptimizer(OutsideMixin, BackendOptimizer):
         variables = list(variables)
         check_trainable(variables)
         super().build(variables)
-        with eager_scope():
+        with backend.eager_scope():
             slots = self.rule.init_slots(
                 self._theta_tensors(), [float32(v) for v in variables]
             )

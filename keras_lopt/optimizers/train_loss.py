@@ -1,7 +1,5 @@
 """The training loss on its way from `scale_loss` to the rule."""
 
-import threading
-
 from keras import ops
 
 
@@ -9,18 +7,21 @@ class TrainLoss:
     """The loss of the step under way.
 
     It is often a tensor of the graph that is being traced, so it is forgotten
-    once the step has used it. The replicas of a mirrored step are traced in
-    threads of their own: each has its own loss.
+    once the step has used it. The replicas of a mirrored step are traced side
+    by side, in threads: each has its own loss.
 
     Args:
         rule: The `rules.Rule` that it is for. Where that needs no loss,
             nothing is recorded.
+        replica_key: Callable, what tells the replica that is being traced from
+            the others.
     """
 
-    def __init__(self, rule):
+    def __init__(self, rule, replica_key):
         self._rule = rule
         self.is_needed = "train_loss" in rule.required_signals
-        self._by_thread = {}
+        self._replica_key = replica_key
+        self._by_replica = {}
         self._accumulator = None
 
     def record(self, loss):
@@ -36,14 +37,14 @@ class TrainLoss:
                     f"shape={tuple(loss.shape)}"
                 )
             loss = ops.cast(ops.stop_gradient(loss), "float32")
-        self._by_thread[threading.get_ident()] = loss
+        self._by_replica[self._replica_key()] = loss
 
     def recorded(self):
-        """What this thread recorded last, or None."""
-        return self._by_thread.get(threading.get_ident())
+        """What this replica recorded last, or None."""
+        return self._by_replica.get(self._replica_key())
 
     def forget(self):
-        self._by_thread.pop(threading.get_ident(), None)
+        self._by_replica.pop(self._replica_key(), None)
 
     def check(self):
         """Raises ValueError where the rule needs a loss and has none."""

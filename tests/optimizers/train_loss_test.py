@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lopt import LearnedOptimizer, rules
+from keras_lopt.optimizers import LossScaleOptimizer
 from tests import small_rules
 
 ROUTES = pytest.mark.parametrize(
@@ -102,6 +103,20 @@ def test_replicas_add_their_losses(make_model, regression, accumulation):
         fit(model, regression)
         found.append(recorded(optimizer))
     assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_replicas_add_their_losses_under_a_loss_scale(make_model, regression):
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        model = make_model()
+        optimizer = LearnedOptimizer(RecordingRule(), {})
+        model.compile(
+            LossScaleOptimizer(optimizer), loss="mse", jit_compile=False
+        )
+    (loss,) = fit(model, regression)
+    assert recorded(optimizer) == pytest.approx(4 * loss, rel=1e-5)
 
 
 @pytest.mark.parametrize("accumulation", [None, 2])
