@@ -1,5 +1,20 @@
-"""A trained rule as a stock Keras optimizer."""
+"""A trained rule as a stock Keras optimizer, and what goes around it."""
 
+from keras_lopt.optimizers.callbacks import (
+    InferHorizon,
+    PassValidationLoss,
+    ReportGuard,
+)
+from keras_lopt.optimizers.guard import DivergenceGuard
 from keras_lopt.optimizers.learned_optimizer import LearnedOptimizer
+from keras_lopt.optimizers.wrappers import LossScaleOptimizer, MultiOptimizer
 
-__all__ = ["LearnedOptimizer"]
+__all__ = [
+    "DivergenceGuard",
+    "InferHorizon",
+    "LearnedOptimizer",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "PassValidationLoss",
+    "ReportGuard",
+]

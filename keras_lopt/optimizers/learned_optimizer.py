@@ -1,33 +1,28 @@
 """LearnedOptimizer: an update rule and its theta as a Keras optimizer."""
 
-import contextlib
+import dataclasses
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_lopt import checkpoints, rules
-from keras_lopt.optimizers import signals
+from keras_lopt.optimizers import backend
+from keras_lopt.optimizers.from_outside import OutsideMixin
+from keras_lopt.optimizers.guard import (
+    DivergenceGuard,
+    GuardState,
+    check_guard,
+)
+from keras_lopt.optimizers.precision import added, float32
+from keras_lopt.optimizers.signals import SetSignals
 from keras_lopt.optimizers.slot_variables import SlotVariables
 from keras_lopt.optimizers.train_loss import TrainLoss
-from keras_lopt.optimizers.variables import (
-    check_gradients,
-    check_state,
-    check_trainable,
-)
-
-if keras.backend.backend() == "tensorflow":
-    from keras_lopt.optimizers.tensorflow_backend import (
-        BackendOptimizer,
-        eager_scope,
-    )
-else:
-    BackendOptimizer = keras.optimizers.Optimizer
-    eager_scope = contextlib.nullcontext
+from keras_lopt.optimizers.variables import check_gradients, check_trainable
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
-class LearnedOptimizer(BackendOptimizer):
+class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
     """Trains a Keras model with a learned update rule.
 
     It goes wherever a Keras optimizer goes: `model.compile`, custom loops
@@ -38,7 +33,10 @@ class LearnedOptimizer(BackendOptimizer):
 
     in float32, after Keras's clipping and weight decay. `model.fit` passes on
     the training loss; a loop of your own must call `scale_loss` on it before
-    it takes the gradient. Replicas' losses add up, as their gradients do.
+    it takes the gradient (on JAX, inside the differentiated function).
+    Replicas' losses add up, as their gradients do. Steps past the horizon are
+    what the rule makes of them, as at its end; `fit` warns once. A `float16`
+    variable stops at the largest finite number.
 
     Args:
         rule: A `rules.Rule`, as from `rules.get(name)`.
@@ -47,8 +45,9 @@ class LearnedOptimizer(BackendOptimizer):
             state of a saved optimizer; training before that raises.
         learning_rate: Float, or schedule: factor on the rule's delta. 1.0 is
             the update as it was trained.
-        horizon: Number of steps the training is going to take, at least 1,
-            for rules that plan with it.
+        horizon: Number of updates the training is going to take, at least 1,
+            for rules that plan with it; the callback `InferHorizon` sets it.
+        guard: A `DivergenceGuard`, which skips ruinous steps, or None.
         name: Name of the optimizer.
         **kwargs: Those of `keras.optimizers.Optimizer`: `weight_decay`,
             `clipnorm`, `clipvalue`, `global_clipnorm`, `use_ema`,
@@ -73,26 +72,27 @@ class LearnedOptimizer(BackendOptimizer):
         theta,
         learning_rate=1.0,
         horizon=None,
+        guard=None,
         name="learned_optimizer",
         **kwargs,
     ):
         super().__init__(learning_rate, name=name, **kwargs)
         awaits_theta = theta is None
         if awaits_theta and isinstance(rule, rules.Rule):
-            theta = {
-                leaf: np.zeros(shape, np.float32)
-                for leaf, shape in rule.theta_shapes().items()
-            }
+            shapes = rule.theta_shapes()
+            theta = {k: np.zeros(s, np.float32) for k, s in shapes.items()}
         checkpoints.check_rule_and_theta(rule, theta)
-        signals.check(rule, horizon)
+        check_guard(guard)
         self.rule = rule
-        self.horizon = horizon
+        self.guard = guard
         self._awaits_theta = awaits_theta
-        self._train_loss = TrainLoss(rule)
+        self._train_loss = TrainLoss(rule, backend.replica_key)
+        self._signals = SetSignals(rule, horizon, self._add_copy)
         self._theta = {
             leaf: self._add_copy(theta[leaf], f"theta_{leaf}")
             for leaf in rule.theta_shapes()
         }
+        self._guard = guard and GuardState(guard, self._add_copy)
         self._num_unbuilt_variables = len(self.variables)
 
     @classmethod
@@ -103,9 +103,7 @@ class LearnedOptimizer(BackendOptimizer):
             source, rule, config: Those of `checkpoints.load`.
             **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
 
-        >>> LearnedOptimizer.from_checkpoint(
-        ...     "runs/x/best.safetensors", clipnorm=1.0
-        ... )  # doctest: +SKIP
+        >>> optimizer = LearnedOptimizer.from_checkpoint("fused_digits")
         """
         rule, theta, _ = checkpoints.load(source, rule, config)
         return cls(rule, theta, **kwargs)
@@ -126,9 +124,9 @@ class LearnedOptimizer(BackendOptimizer):
         for variable in variables:
             check_trainable(variable)
         super().build(variables)
-        with eager_scope():
+        with backend.eager_scope():
             slots = self.rule.init_slots(
-                self._theta_tensors(), [_float32(v) for v in variables]
+                self._theta_tensors(), [float32(v) for v in variables]
             )
             self._slots = SlotVariables.create(slots, self._add_copy)
             if self._train_loss.is_needed and self.gradient_accumulation_steps:
@@ -136,8 +134,12 @@ class LearnedOptimizer(BackendOptimizer):
                 self._train_loss.accumulate_in(total)
 
     def scale_loss(self, loss):
-        self._train_loss.record(loss)
+        self.record_loss(loss)
         return super().scale_loss(loss)
+
+    def record_loss(self, loss):
+        """Takes note of the step's training loss, a scalar without scale."""
+        self._train_loss.record(loss)
 
     def _theta_tensors(self):
         return {k: ops.convert_to_tensor(v) for k, v in self._theta.items()}
@@ -162,12 +164,12 @@ class LearnedOptimizer(BackendOptimizer):
                 "`LearnedOptimizer(rule, theta)`."
             )
         grads = list(grads)
+        variables = self._trainable_variables if self.built else None
         if trainable_variables is not None:
-            trainable_variables = list(trainable_variables)
-            check_gradients(grads, trainable_variables)
-        elif self.built:
-            check_gradients(grads, self._trainable_variables)
+            variables = trainable_variables = list(trainable_variables)
+        check_gradients(grads, variables)
         self._train_loss.check()
+        self._signals.check()
         try:
             super().apply(grads, trainable_variables)
         finally:
@@ -181,34 +183,47 @@ class LearnedOptimizer(BackendOptimizer):
         super()._backend_reset_gradient_accumulators()
         self._train_loss.reset()
 
+    def _apply_weight_decay(self, variables):
+        if self._guard is not None:
+            self._guard.remember(variables)
+        super()._apply_weight_decay(variables)
+
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        grads = {
-            self._get_variable_index(variable): grad
-            for variable, grad in zip(trainable_variables, grads, strict=True)
-        }
-        indices, slots = self._select(sorted(grads))
-        params = [_float32(self._trainable_variables[i]) for i in indices]
-        deltas, new_slots = self.rule.update(
-            self._theta_tensors(),
-            [
-                _float32(grads[i]) if i in grads else ops.zeros_like(param)
-                for i, param in zip(indices, params)
-            ],
-            params,
-            slots.values(),
-            signals.collect(
-                self.iterations,
-                self.horizon,
-                self._train_loss.mean(self.gradient_accumulation_steps),
-            ),
+        given = dict(
+            zip(map(self._get_variable_index, trainable_variables), grads)
         )
+        indices, slots = self._select(sorted(given))
+        params = [float32(self._trainable_variables[i]) for i in indices]
+        grads = [
+            float32(given[i]) if i in given else ops.zeros_like(param)
+            for i, param in zip(indices, params)
+        ]
+        old_slots = slots.values()
+        loss = self._train_loss.mean(self.gradient_accumulation_steps)
+        deltas, new_slots = self._updated_by_rule(
+            self._theta_tensors(),
+            grads,
+            params,
+            old_slots,
+            self._signals.collect(self.iterations, loss),
+        )
+        self._signals.forget_valid_loss()
+        rate = float32(learning_rate)
+        changes = [rate * delta for delta in deltas]
+        if self._guard is not None:
+            changes, new_slots = self._guard.judge(
+                grads, changes, old_slots, new_slots
+            )
         slots.assign(new_slots)
-        rate = _float32(learning_rate)
-        for i, delta in zip(indices, deltas, strict=True):
-            if i in grads:
-                variable = self._trainable_variables[i]
-                change = ops.cast(rate * delta, variable.dtype)
-                self.assign_add(variable, change)
+        changes = dict(zip(indices, changes))
+        values = [
+            added(variable, changes[self._get_variable_index(variable)])
+            for variable in trainable_variables
+        ]
+        if self._guard is not None:
+            values = self._guard.settle(values)
+        for variable, value in zip(trainable_variables, values):
+            self.assign(variable, value)
 
     def _select(self, with_gradient):
         """Indices of the variables that the rule gets to see, and their slots.
@@ -222,36 +237,18 @@ class LearnedOptimizer(BackendOptimizer):
         # a zero gradient, and stay as they are.
         return range(len(self._trainable_variables)), self._slots
 
-    def set_weights(self, weights):
-        super().set_weights(weights)
-        self._awaits_theta = False
-
-    def load_own_variables(self, store):
-        variables = self.variables
-        saved = [store[str(i)] for i in range(len(store.keys()))]
-        if len(saved) == self._num_unbuilt_variables:
-            variables = variables[: len(saved)]  # Saved before its first step.
-        if len(saved) != len(variables):
-            super().load_own_variables(store)  # Keras skips it and warns.
-            return
-        check_state(self.name, variables, saved)
-        for variable, value in zip(variables, saved):
-            variable.assign(value)
-        self._awaits_theta = False
-
     def get_config(self):
         config = super().get_config()
         config["rule"] = checkpoints.rule_spec(self.rule)
         config["horizon"] = self.horizon
+        config["guard"] = self.guard and dataclasses.asdict(self.guard)
         return config
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        rule = checkpoints.rule_from_spec(config["rule"])
-        return super().from_config(
-            {**config, "rule": rule, "theta": None}, custom_objects
-        )
-
-
-def _float32(value):
-    return ops.cast(ops.convert_to_tensor(value), "float32")
+        made = {
+            "rule": checkpoints.rule_from_spec(config["rule"]),
+            "theta": None,
+            "guard": config.get("guard") and DivergenceGuard(**config["guard"]),
+        }
+        return super().from_config({**config, **made}, custom_objects)

@@ -2,62 +2,117 @@
 
 import numbers
 
-import keras
+import numpy as np
 from keras import ops
 
 from keras_lopt import rules
-from keras_lopt.optimizers import train_loss
 
-AVAILABLE = ("step", "horizon")
-if train_loss.IS_AVAILABLE:
-    AVAILABLE += ("train_loss",)
+AVAILABLE = ("step", "horizon", "train_loss")
 
 
-def check(rule, horizon):
-    """Raises ValueError unless `collect` will have all that `rule` needs.
+class SetSignals:
+    """The signals that are set between steps: `horizon` and `valid_loss`.
+
+    They are variables where the rule reads them, so that a compiled step takes
+    a new value without being traced again.
 
     Args:
         rule: A `rules.Rule`.
-        horizon: Integer >= 1, number of steps of the training, or None.
+        horizon: Number of updates of the training, at least 1; or None.
+        add_variable: Callable from value and name to variable.
     """
+
+    def __init__(self, rule, horizon, add_variable):
+        _check_available(rule)
+        check_horizon(horizon)
+        self._rule = rule
+        # A copy on the Python side: it is read while a step is being traced.
+        self._horizon = None if horizon is None else int(horizon)
+        self._horizon_variable = self._valid_loss = None
+        if "horizon" in rule.required_signals:
+            value = np.int32(self._horizon or 0)  # 0: not known.
+            self._horizon_variable = add_variable(value, "horizon")
+        if "valid_loss" in rule.optional_signals:
+            value = np.float32(np.nan)  # NaN: none since the last step.
+            self._valid_loss = add_variable(value, "valid_loss")
+
+    @property
+    def horizon(self):
+        return self._horizon
+
+    @horizon.setter
+    def horizon(self, horizon):
+        check_horizon(horizon)
+        self._horizon = None if horizon is None else int(horizon)
+        if self._horizon_variable is not None:
+            self._horizon_variable.assign(self._horizon or 0)
+
+    def read_back(self):
+        """Takes over what was loaded into the variables."""
+        if self._horizon_variable is not None:
+            value = int(ops.convert_to_numpy(self._horizon_variable))
+            self._horizon = value or None
+
+    def set_valid_loss(self, loss):
+        """Keeps `loss` for the next step, if the rule wants it."""
+        if self._valid_loss is not None:
+            self._valid_loss.assign(loss)
+
+    def check(self):
+        """Raises ValueError where the rule plans and knows no horizon."""
+        if self._horizon_variable is not None and self._horizon is None:
+            raise ValueError(
+                f"Rule {self._rule.name!r} plans with the length of the "
+                "training, which is not known. Pass the callback "
+                "`keras_lopt.optimizers.InferHorizon()` to `fit`, or the "
+                "number of updates: `LearnedOptimizer(..., horizon=n)`, or "
+                "`optimizer.horizon = n` before the first step. "
+                "Received: horizon=None"
+            )
+
+    def collect(self, iterations, train_loss=None):
+        """The `signals` of one `rule.update`.
+
+        Args:
+            iterations: Variable or tensor, updates done before this one.
+            train_loss: Scalar, or None where there is none.
+        """
+        signals = {"step": ops.convert_to_tensor(iterations)}
+        if self._horizon_variable is not None:
+            signals["horizon"] = ops.convert_to_tensor(self._horizon_variable)
+        if train_loss is not None:
+            signals["train_loss"] = train_loss
+        if self._valid_loss is not None:
+            signals["valid_loss"] = ops.convert_to_tensor(self._valid_loss)
+        return signals
+
+    def forget_valid_loss(self):
+        """To be called in every step, after `collect`."""
+        if self._valid_loss is not None:
+            self._valid_loss.assign(np.float32(np.nan))
+
+
+def check_horizon(horizon):
+    """Raises ValueError unless `horizon` is None or an integer >= 1."""
     if horizon is not None and not (
         isinstance(horizon, numbers.Integral)
         and not isinstance(horizon, bool)
-        and horizon >= 1
+        and 1 <= horizon < 2**31
     ):
         raise ValueError(
-            "`horizon` must be an integer >= 1 or None. "
+            "`horizon` must be an integer >= 1 (and < 2**31) or None. "
             f"Received: horizon={horizon!r}"
         )
+
+
+def _check_available(rule):
     unavailable = [k for k in rule.required_signals if k not in AVAILABLE]
     if unavailable:
         raise ValueError(
             f"Rule {rule.name!r} needs the signals {unavailable}, which "
-            "`LearnedOptimizer` does not have on the backend "
-            f"{keras.backend.backend()!r}. Use a rule that needs none but "
-            f"{list(AVAILABLE)}: {_usable_rules()}."
+            "`LearnedOptimizer` does not have at every step. Use a rule that "
+            f"needs none but {list(AVAILABLE)}: {_usable_rules()}."
         )
-    if "horizon" in rule.required_signals and horizon is None:
-        raise ValueError(
-            f"Rule {rule.name!r} plans with the length of the training: "
-            "`horizon` must be its number of steps. Received: horizon=None"
-        )
-
-
-def collect(iterations, horizon, train_loss=None):
-    """The `signals` of one `rule.update`.
-
-    Args:
-        iterations: Variable or tensor, updates done before this one.
-        horizon: As for `check`.
-        train_loss: Scalar, or None where there is none.
-    """
-    signals = {"step": ops.convert_to_tensor(iterations)}
-    if horizon is not None:
-        signals["horizon"] = horizon
-    if train_loss is not None:
-        signals["train_loss"] = train_loss
-    return signals
 
 
 def _usable_rules():

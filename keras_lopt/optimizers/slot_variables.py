@@ -35,6 +35,10 @@ class SlotVariables:
         """Those of some tensors, where `tree` is a list over tensors."""
         return SlotVariables([self.tree[i] for i in indices])
 
+    def flat(self):
+        """The variables in a list."""
+        return keras.tree.flatten(self.tree)
+
     def values(self):
         """Nested dict/list of tensors."""
         return keras.tree.map_structure(ops.convert_to_tensor, self.tree)
@@ -42,7 +46,5 @@ class SlotVariables:
     def assign(self, slots):
         """Takes over new `slots`, which must be nested as they were."""
         keras.tree.assert_same_structure(self.tree, slots)
-        for variable, value in zip(
-            keras.tree.flatten(self.tree), keras.tree.flatten(slots)
-        ):
+        for variable, value in zip(self.flat(), keras.tree.flatten(slots)):
             variable.assign(value)

@@ -8,6 +8,7 @@ replica's own copies of the variables.
 """
 
 import functools
+import threading
 
 import keras
 import tensorflow as tf
@@ -17,6 +18,17 @@ from keras.src.optimizers.base_optimizer import BaseOptimizer
 def eager_scope():
     """Context in which values are computed now, even while tracing."""
     return tf.init_scope()
+
+
+def replica_key():
+    """Tells the replicas of a step apart, in whatever thread they are traced.
+
+    A strategy leaves a replica's thread and comes back in another one where
+    Keras's `LossScaleOptimizer` branches.
+    """
+    context = tf.distribute.get_replica_context()
+    index = context and tf.get_static_value(context.replica_id_in_sync_group)
+    return ("thread", threading.get_ident()) if index is None else int(index)
 
 
 class BackendOptimizer(keras.optimizers.Optimizer):
@@ -71,6 +83,20 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         strategy.extended.update(
             first, update_replica, args=(grads, loss), group=False
         )
+
+    def _updated_by_rule(self, *args):
+        """`rule.update`, compiled where `fit` cannot compile the step.
+
+        A step of several replicas has several devices, and XLA compiles for
+        one: `jit_compile=True` fails there, with any optimizer.
+        """
+        if self._distribution_strategy.num_replicas_in_sync == 1:
+            return self.rule.update(*args)
+        args = tf.nest.map_structure(tf.convert_to_tensor, args)
+        update = tf.function(
+            self.rule.update, jit_compile=True, autograph=False
+        )
+        return update(*args)
 
     def _check_strategy(self):
         strategy = tf.distribute.get_strategy()

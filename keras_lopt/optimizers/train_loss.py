@@ -1,31 +1,27 @@
 """The training loss on its way from `scale_loss` to the rule."""
 
-import threading
-
-import keras
 from keras import ops
-
-#: On JAX `scale_loss` runs inside the differentiated function, and what is
-#: recorded there cannot leave it.
-IS_AVAILABLE = keras.backend.backend() != "jax"
 
 
 class TrainLoss:
     """The loss of the step under way.
 
     It is often a tensor of the graph that is being traced, so it is forgotten
-    once the step has used it. The replicas of a mirrored step are traced in
-    threads of their own: each has its own loss.
+    once the step has used it. The replicas of a mirrored step are traced side
+    by side, in threads: each has its own loss.
 
     Args:
         rule: The `rules.Rule` that it is for. Where that needs no loss,
             nothing is recorded.
+        replica_key: Callable, what tells the replica that is being traced from
+            the others.
     """
 
-    def __init__(self, rule):
+    def __init__(self, rule, replica_key):
         self._rule = rule
         self.is_needed = "train_loss" in rule.required_signals
-        self._by_thread = {}
+        self._replica_key = replica_key
+        self._by_replica = {}
         self._accumulator = None
 
     def record(self, loss):
@@ -41,14 +37,14 @@ class TrainLoss:
                     f"shape={tuple(loss.shape)}"
                 )
             loss = ops.cast(ops.stop_gradient(loss), "float32")
-        self._by_thread[threading.get_ident()] = loss
+        self._by_replica[self._replica_key()] = loss
 
     def recorded(self):
-        """What this thread recorded last, or None."""
-        return self._by_thread.get(threading.get_ident())
+        """What this replica recorded last, or None."""
+        return self._by_replica.get(self._replica_key())
 
     def forget(self):
-        self._by_thread.pop(threading.get_ident(), None)
+        self._by_replica.pop(self._replica_key(), None)
 
     def check(self):
         """Raises ValueError where the rule needs a loss and has none."""
@@ -57,10 +53,11 @@ class TrainLoss:
                 f"Rule {self._rule.name!r} needs the training loss, and got "
                 "none in this step. `model.fit` passes it on; a loop of your "
                 "own must call `loss = optimizer.scale_loss(loss)` before it "
-                "takes the gradient, once for every step. A "
-                "`LossScaleOptimizer` (`mixed_float16`) does not pass it on: "
-                "use `mixed_bfloat16`, or call `scale_loss` of its "
-                "`inner_optimizer` as well."
+                "takes the gradient, once for every step. The "
+                "`LossScaleOptimizer` that `mixed_float16` brings and the "
+                "`MultiOptimizer` of Keras do not pass it on: use those of "
+                "`keras_lopt.optimizers`, as in "
+                "`compile(LossScaleOptimizer(optimizer))`."
             )
 
     # Over the steps whose gradients are accumulated.
@@ -76,6 +73,13 @@ class TrainLoss:
     def reset(self):
         if self._accumulator is not None:
             self._accumulator.assign(ops.zeros(()))
+
+    def add_or_reset(self, is_update):
+        """`reset` where `is_update`, a boolean tensor, and `add` elsewhere."""
+        if self._accumulator is not None:
+            total = self._accumulator + self.recorded()
+            total = ops.where(is_update, ops.zeros(()), total)
+            self._accumulator.assign(total)
 
     def mean(self, num_steps):
         """Mean over the accumulated and this one; None without a loss."""

@@ -21,9 +21,12 @@ def check_trainable(variable):
 def check_gradients(grads, variables):
     """Raises ValueError unless there is a gradient, or None, a variable.
 
+    `variables` may be None: not known yet.
     A rule works on the entries of a tensor in a row, so it would not notice
     a gradient that is transposed.
     """
+    if variables is None:
+        return
     if len(grads) != len(variables):
         raise ValueError(
             "`grads` must be as many as `trainable_variables`. Received: "

@@ -19,6 +19,8 @@ class Rule:
     name: ClassVar[str] = ""
     #: Signals that `update` reads; `step` is always there.
     required_signals: ClassVar[tuple[str, ...]] = ("step",)
+    #: Signals that `update` uses where they are there.
+    optional_signals: ClassVar[tuple[str, ...]] = ()
     #: True for formulas of human design (Adam, SGD). Those are baselines and
     #: test subjects: self-training refuses them.
     hand_designed: ClassVar[bool] = False
@@ -65,7 +67,8 @@ class Rule:
             params: List of tensors.
             slots: As from `init_slots` or from the last `update`.
             signals: Dict of scalars. `step` counts from 0; `horizon`,
-                `train_loss` and `valid_loss` where the rule requires them.
+                `train_loss` and `valid_loss` where the rule requires them or
+                has them as an option. A NaN as `valid_loss` is none.
 
         Returns:
             `deltas`, a list of float32 tensors to be added to `params`, and

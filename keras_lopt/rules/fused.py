@@ -47,11 +47,8 @@ class FusedRule(PerTensorRule):
 
     @property
     def num_entry_features(self):
-        zero = np.zeros((1,), "float32")
-        slots = {
-            "momenta": np.zeros((len(self.momentum_decays), 1), "float32"),
-            "second_moment": zero,
-        }
+        zero = ops.zeros((1,))
+        slots = self.init_tensor_slots(None, 1)
         return sum(f.shape[0] for f in self._features(zero, zero, slots))
 
     @property

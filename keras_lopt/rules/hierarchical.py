@@ -61,6 +61,7 @@ class HierarchicalRule(Rule):
     exp_mult: float = 1e-3
 
     required_signals: ClassVar[tuple[str, ...]] = ("step", "train_loss")
+    optional_signals: ClassVar[tuple[str, ...]] = ("valid_loss",)
 
     def __post_init__(self):
         check_counts(self, "mlp_units", "mlp_layers", "lstm_units")

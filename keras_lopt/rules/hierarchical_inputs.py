@@ -118,11 +118,12 @@ def take_losses(slots, signals):
     )
     valid = slots["valid_loss"]
     if signals.get("valid_loss") is not None:
-        valid = statistics.update_loss_statistics(
-            valid,
-            ops.cast(signals["valid_loss"], "float32"),
-            VALID_LOSS_DECAY,
-        )
+        loss = ops.cast(signals["valid_loss"], "float32")
+        new = statistics.update_loss_statistics(valid, loss, VALID_LOSS_DECAY)
+        is_there = ops.logical_not(ops.isnan(loss))
+        valid = {
+            k: ops.where(is_there, new[k], old) for k, old in valid.items()
+        }
     usual = statistics.corrected(valid, "mean", VALID_LOSS_DECAY)
     features = [
         statistics.loss_feature(train, value, TRAIN_LOSS_DECAY)

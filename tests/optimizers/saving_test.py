@@ -1,6 +1,5 @@
 """`.keras` files and other copies of a LearnedOptimizer's state."""
 
-import copy
 import pathlib
 import subprocess
 import sys
@@ -112,12 +111,6 @@ def test_mixed_precision_trains_and_resumes(compiled, regression, path, policy):
     assert is_scaled == isinstance(
         model.optimizer, keras.optimizers.LossScaleOptimizer
     )
-
-
-def test_a_deep_copy_of_the_model_continues_alike(compiled, regression):
-    model = compiled()
-    fit(model, regression)
-    assert_continue_alike(model, copy.deepcopy(model), regression)
 
 
 def test_a_tensorflow_checkpoint_holds_all_of_it(

@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lopt import LearnedOptimizer, rules
-from keras_lopt.optimizers import signals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +27,8 @@ class PlanningRule(rules.PerTensorRule):
 
     def update_tensor(self, theta, grad, param, slots, signals):
         step = ops.cast(signals["step"], "float32")
-        return ops.zeros_like(param) + step + signals["horizon"], slots
+        horizon = ops.cast(signals["horizon"], "float32")
+        return ops.zeros_like(param) + step + horizon, slots
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +46,16 @@ def test_the_step_counts_from_zero_and_the_horizon_stays():
 
 
 def test_a_rule_that_plans_needs_the_horizon():
+    variable = keras.Variable([0.0])
+    optimizer = LearnedOptimizer(PlanningRule(), {})
     with pytest.raises(
-        ValueError, match="`horizon` must be its number of steps.*=None"
+        ValueError, match="'planning' plans.*InferHorizon.*horizon=None"
     ):
-        LearnedOptimizer(PlanningRule(), {})
+        optimizer.apply([tf.ones(1)], [variable])
+    assert float(variable[0]) == 0.0
+    optimizer.horizon = 5
+    optimizer.apply([tf.ones(1)], [variable])
+    assert float(variable[0]) == 5.0
 
 
 def test_a_rule_that_needs_what_is_not_there_is_answered_with_others():
@@ -60,11 +66,15 @@ def test_a_rule_that_needs_what_is_not_there_is_answered_with_others():
         LearnedOptimizer(ValidatingRule(), {})
 
 
-def test_a_horizon_that_is_not_given_is_not_a_signal():
-    assert set(signals.collect(3, None)) == {"step"}
-    assert set(signals.collect(3, 10)) == {"step", "horizon"}
+def collected(rule, horizon, train_loss=None):
+    """Names of the signals that a rule gets."""
+    optimizer = LearnedOptimizer(rule, rule.init_theta(0), horizon=horizon)
+    return set(optimizer._signals.collect(3, train_loss))
 
 
-def test_a_loss_that_is_not_there_is_not_a_signal():
-    assert signals.collect(3, None, 0.5)["train_loss"] == 0.5
-    assert "train_loss" not in signals.collect(3, 10, None)
+def test_a_rule_gets_the_signals_that_it_asks_for(fused):
+    assert collected(fused, 10) == {"step"}
+    assert collected(fused, None, 0.5) == {"step", "train_loss"}
+    rule = rules.get("velo", lstm_units=8, bank_size=3)
+    assert collected(rule, None) == {"step", "horizon"}
+    assert collected(rules.get("hierarchical"), 7) == {"step", "valid_loss"}

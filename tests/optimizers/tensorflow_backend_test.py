@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer
+from keras_lopt.optimizers import tensorflow_backend
 
 ALL_OPTIONS = {
     "clipnorm": 0.1,
@@ -62,6 +63,21 @@ def test_two_replicas_train_as_one(mirrored, train, options):
     for variable in model.trainable_variables + model.optimizer.variables:
         first, second = variable.value.values
         np.testing.assert_array_equal(first, second)
+
+
+def test_several_replicas_compile_the_rule(mirrored, train, monkeypatch):
+    compiled = []
+    function = tf.function
+    monkeypatch.setattr(
+        tensorflow_backend.tf,
+        "function",
+        lambda f=None, **kwargs: (
+            compiled.append((f, kwargs.get("jit_compile"))),
+            function(f, **kwargs),
+        )[1],
+    )
+    model, _ = train(mirrored.scope())
+    assert compiled.count((model.optimizer.rule.update, True)) == 2
 
 
 def test_one_device_strategy_compiles(train):

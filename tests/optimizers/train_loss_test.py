@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lopt import LearnedOptimizer, rules
+from keras_lopt.optimizers import LossScaleOptimizer
 from tests import small_rules
 
 ROUTES = pytest.mark.parametrize(
@@ -104,6 +105,20 @@ def test_replicas_add_their_losses(make_model, regression, accumulation):
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
+def test_replicas_add_their_losses_under_a_loss_scale(make_model, regression):
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        model = make_model()
+        optimizer = LearnedOptimizer(RecordingRule(), {})
+        model.compile(
+            LossScaleOptimizer(optimizer), loss="mse", jit_compile=False
+        )
+    (loss,) = fit(model, regression)
+    assert recorded(optimizer) == pytest.approx(4 * loss, rel=1e-5)
+
+
 @pytest.mark.parametrize("accumulation", [None, 2])
 def test_a_saved_training_resumes_identically(
     make_model, regression, tmp_path, accumulation
@@ -188,7 +203,7 @@ def test_a_loss_scale_optimizer_is_answered_with_what_to_do(
     try:
         model = make_model()
         model.compile(LearnedOptimizer(RecordingRule(), {}), loss="mse")
-        with pytest.raises(ValueError, match="mixed_float16"):
+        with pytest.raises(ValueError, match="mixed_float16.*keras_lopt"):
             fit(model, regression)
     finally:
         keras.config.set_dtype_policy("float32")

@@ -1,0 +1,27 @@
+"""What LearnedOptimizer is built on: one base class for each backend."""
+
+import contextlib
+import threading
+
+import keras
+
+eager_scope = contextlib.nullcontext
+replica_key = threading.get_ident
+if keras.backend.backend() == "tensorflow":
+    from keras_lopt.optimizers.tensorflow_backend import (
+        BackendOptimizer,
+        eager_scope,
+        replica_key,
+    )
+elif keras.backend.backend() == "jax":
+    from keras_lopt.optimizers.jax_backend import BackendOptimizer
+elif keras.backend.backend() == "torch":
+    from keras_lopt.optimizers.torch_backend import BackendOptimizer
+else:
+    raise ImportError(
+        "`keras_lopt.optimizers` runs on the Keras backends 'tensorflow', "
+        "'jax' and 'torch', which take gradients. Received: "
+        f"keras.backend.backend()={keras.backend.backend()!r}"
+    )
+
+__all__ = ["BackendOptimizer", "eager_scope", "replica_key"]

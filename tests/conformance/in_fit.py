@@ -1,0 +1,255 @@
+"""Columns of the table: `compile` and `fit`, files, copies, strategies."""
+
+import copy
+import functools
+import json
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt import LearnedOptimizer, optimizers
+from tests.conformance.cases import (
+    START,
+    X,
+    apply_to,
+    assert_equal,
+    assert_same_state,
+    compiled,
+    differ,
+    fit,
+    fit_steps,
+    loss_scaled,
+    policy,
+    values,
+)
+
+
+def _fits(case, **how):
+    model = compiled(case.optimizer(), **how)
+    fit(model, epochs=2)
+    expected = case.by_hand(**fit_steps(epochs=2))
+    assert_equal(model.trainable_variables, expected)
+
+
+def fit_eagerly(case):
+    _fits(case, run_eagerly=True)
+
+
+def fit_in_a_graph(case):
+    _fits(case, jit_compile=False)
+
+
+def fit_jit_compiled(case):
+    _fits(case, jit_compile=True)
+
+
+def steps_per_execution(case):
+    _fits(case, jit_compile=False, steps_per_execution=2)
+
+
+def frozen_layer(case):
+    """Frozen after a step: it stays, and the rest trains on."""
+    model = keras.Sequential(
+        [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)]
+    )
+    model.compile(case.optimizer(), loss="mse", run_eagerly=True)
+    fit(model)
+    model.layers[0].trainable = False
+    frozen, free = (values(layer.variables) for layer in model.layers)
+    fit(model)
+    for variable, value in zip(model.layers[0].variables, frozen):
+        np.testing.assert_array_equal(variable, value)
+    assert differ(model.layers[1].variables, free, by=1e-5)
+
+
+def infer_horizon(case):
+    """Without a horizon `fit` is what it is with the right one."""
+    models = [
+        compiled(case.optimizer(horizon=horizon)) for horizon in (None, 2)
+    ]
+    fit(models[0], callbacks=[optimizers.InferHorizon()])
+    fit(models[1])
+    assert_same_state(models[0].optimizer, models[1].optimizer)
+    assert models[0].optimizer.horizon == 2
+
+
+# Precision.
+
+
+def mixed_bfloat16(case):
+    with policy("mixed_bfloat16"):
+        model = compiled(case.optimizer())
+        assert model.layers[-1].compute_dtype == "bfloat16"
+        losses = fit(model)
+        assert {v.dtype for v in model.trainable_variables} == {"float32"}
+    reference = compiled(case.optimizer())
+    np.testing.assert_allclose(losses, fit(reference), rtol=0.1)
+    assert differ(model.trainable_variables, START)
+
+
+def mixed_float16(case):
+    """Loss scaling: an overflowing step is skipped, the others are whole."""
+    with policy("mixed_float16"):
+        model = compiled(loss_scaled(case.optimizer(), initial_scale=2.0**4))
+        assert model.layers[-1].compute_dtype == "float16"
+        losses = fit(model)
+    reference = compiled(case.optimizer())
+    np.testing.assert_allclose(losses, fit(reference), rtol=0.1)
+    assert differ(model.trainable_variables, START)
+    before = values(model.trainable_variables)
+    state = values(model.optimizer.inner_optimizer.variables)
+    with policy("mixed_float16"):
+        fit(model, x=np.full_like(X, 6e4))
+    assert_equal(model.trainable_variables, before, rtol=0, atol=0)
+    after = values(model.optimizer.inner_optimizer.variables)
+    for a, b in zip(after, state, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert float(model.optimizer.dynamic_scale) == 4.0  # Halved twice.
+
+
+# Files and copies.
+
+
+def _continue_alike(model, other):
+    assert model is not other
+    assert fit(model) == fit(other)
+    assert_equal(model.variables, other.variables, rtol=0, atol=0)
+    assert_same_state(model.optimizer, other.optimizer)
+
+
+def keras_file(case):
+    """Saved between two updates of an accumulation."""
+    optimizer = case.optimizer(gradient_accumulation_steps=3, use_ema=True)
+    model = compiled(optimizer)
+    fit(model, epochs=2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    assert loaded.optimizer.get_config() == model.optimizer.get_config()
+    _continue_alike(model, loaded)
+
+
+def weights_of_model_and_optimizer(case):
+    model, other = (compiled(case.optimizer()) for _ in range(2))
+    fit(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.weights.h5"
+        model.save_weights(path)
+        other.optimizer.build(other.trainable_variables)
+        other.load_weights(path)
+    other.optimizer.set_weights(values(model.optimizer.variables))
+    _continue_alike(model, other)
+
+
+def wrapped_keras_file(case):
+    """A `LossScaleOptimizer` and what it wraps come back."""
+    with policy("mixed_float16"):
+        model = compiled(loss_scaled(case.optimizer()))
+        fit(model)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "model.keras"
+            model.save(path)
+            loaded = keras.models.load_model(path)
+        assert type(loaded.optimizer) is optimizers.LossScaleOptimizer
+        _continue_alike(model, loaded)
+
+
+def config(case):
+    guard = optimizers.DivergenceGuard(patience=3)
+    optimizer = case.optimizer(clipnorm=0.5, guard=guard)
+    plain = json.loads(json.dumps(optimizer.get_config()))
+    for other in (
+        LearnedOptimizer.from_config(plain),
+        keras.optimizers.deserialize(keras.optimizers.serialize(optimizer)),
+    ):
+        assert (other.rule, other.guard) == (case.rule, guard)
+        assert other.get_config() == optimizer.get_config()
+        variables = [[keras.Variable(p) for p in START] for _ in range(2)]
+        other.build(variables[0])
+        one = case.optimizer(clipnorm=0.5, guard=guard)
+        one.build(variables[1])
+        other.set_weights(values(one.variables))
+        apply_to(other, variables[0])
+        apply_to(one, variables[1])
+        assert_equal(*variables, rtol=0, atol=0)
+
+
+def deep_copy(case):
+    model = compiled(case.optimizer())
+    fit(model)
+    _continue_alike(model, copy.deepcopy(model))
+
+
+def cloned_model(case):
+    """A clone with an optimizer from the config is the same training."""
+    model = compiled(case.optimizer())
+    fit(model)
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    optimizer = LearnedOptimizer.from_config(model.optimizer.get_config())
+    clone.compile(optimizer, loss="mse", run_eagerly=True)
+    optimizer.build(clone.trainable_variables)
+    optimizer.set_weights(values(model.optimizer.variables))
+    _continue_alike(model, clone)
+
+
+# Strategies.
+
+
+@functools.cache
+def _two_devices():
+    return tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+
+
+def _mirrored(case, **options):
+    """Two devices train as one, and stay alike."""
+    with _two_devices().scope():
+        model = compiled(case.optimizer(**options), jit_compile=False)
+    alone = compiled(case.optimizer(**options))
+    for one in (model, alone):
+        fit(one, epochs=2)
+    assert_equal(model.variables, alone.variables, atol=1e-5)
+    found, expected = (m.optimizer.variables for m in (model, alone))
+    assert_equal(found, expected, atol=1e-5, start=None)
+    for variable in model.variables + found:
+        first, second = variable.value.values
+        np.testing.assert_array_equal(first, second)
+
+
+def mirrored(case):
+    _mirrored(case)
+
+
+def mirrored_with_options(case):
+    _mirrored(
+        case,
+        gradient_accumulation_steps=2,
+        clipnorm=0.5,
+        guard=optimizers.DivergenceGuard(),
+    )
+
+
+COLUMNS = [
+    fit_eagerly,
+    fit_in_a_graph,
+    fit_jit_compiled,
+    steps_per_execution,
+    frozen_layer,
+    infer_horizon,
+    mixed_bfloat16,
+    mixed_float16,
+    keras_file,
+    weights_of_model_and_optimizer,
+    wrapped_keras_file,
+    config,
+    deep_copy,
+    cloned_model,
+    mirrored,
+    mirrored_with_options,
+]

@@ -1,0 +1,26 @@
+"""One row a registered rule, one column a feature of Keras.
+
+A rule that is added to the registry is covered; a feature is a function of a
+`Case`, listed in the COLUMNS of its file.
+"""
+
+import pytest
+
+from keras_lopt import rules
+from tests.conformance import around_a_step, in_fit
+from tests.conformance.cases import Case
+
+COLUMNS = {
+    column.__name__: column
+    for column in [*around_a_step.COLUMNS, *in_fit.COLUMNS]
+}
+
+
+@pytest.fixture(scope="module", params=rules.names())
+def case(request):
+    return Case.of(request.param)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_rule_has_the_feature(case, column):
+    COLUMNS[column](case)
