@@ -1,20 +1,15 @@
-"""Columns of the table: `compile` and `fit`, files, copies, strategies."""
+"""Columns of the table: `compile` and `fit`, precision, strategies."""
 
-import copy
 import functools
-import json
-import pathlib
-import tempfile
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt import LearnedOptimizer, optimizers
+from keras_lopt import optimizers
 from tests.conformance.cases import (
     START,
     X,
-    apply_to,
     assert_equal,
     assert_same_state,
     compiled,
@@ -52,6 +47,7 @@ def steps_per_execution(case):
 
 def frozen_layer(case):
     """Frozen after a step: it stays, and the rest trains on."""
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)]
     )
@@ -62,7 +58,7 @@ def frozen_layer(case):
     fit(model)
     for variable, value in zip(model.layers[0].variables, frozen):
         np.testing.assert_array_equal(variable, value)
-    assert differ(model.layers[1].variables, free, by=1e-5)
+    assert differ(model.layers[1].variables, free, by=0.0)
 
 
 def infer_horizon(case):
@@ -108,93 +104,6 @@ def mixed_float16(case):
     for a, b in zip(after, state, strict=True):
         np.testing.assert_array_equal(a, b)
     assert float(model.optimizer.dynamic_scale) == 4.0  # Halved twice.
-
-
-# Files and copies.
-
-
-def _continue_alike(model, other):
-    assert model is not other
-    assert fit(model) == fit(other)
-    assert_equal(model.variables, other.variables, rtol=0, atol=0)
-    assert_same_state(model.optimizer, other.optimizer)
-
-
-def keras_file(case):
-    """Saved between two updates of an accumulation."""
-    optimizer = case.optimizer(gradient_accumulation_steps=3, use_ema=True)
-    model = compiled(optimizer)
-    fit(model, epochs=2)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.keras"
-        model.save(path)
-        loaded = keras.models.load_model(path)
-    assert loaded.optimizer.get_config() == model.optimizer.get_config()
-    _continue_alike(model, loaded)
-
-
-def weights_of_model_and_optimizer(case):
-    model, other = (compiled(case.optimizer()) for _ in range(2))
-    fit(model)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.weights.h5"
-        model.save_weights(path)
-        other.optimizer.build(other.trainable_variables)
-        other.load_weights(path)
-    other.optimizer.set_weights(values(model.optimizer.variables))
-    _continue_alike(model, other)
-
-
-def wrapped_keras_file(case):
-    """A `LossScaleOptimizer` and what it wraps come back."""
-    with policy("mixed_float16"):
-        model = compiled(loss_scaled(case.optimizer()))
-        fit(model)
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "model.keras"
-            model.save(path)
-            loaded = keras.models.load_model(path)
-        assert type(loaded.optimizer) is optimizers.LossScaleOptimizer
-        _continue_alike(model, loaded)
-
-
-def config(case):
-    guard = optimizers.DivergenceGuard(patience=3)
-    optimizer = case.optimizer(clipnorm=0.5, guard=guard)
-    plain = json.loads(json.dumps(optimizer.get_config()))
-    for other in (
-        LearnedOptimizer.from_config(plain),
-        keras.optimizers.deserialize(keras.optimizers.serialize(optimizer)),
-    ):
-        assert (other.rule, other.guard) == (case.rule, guard)
-        assert other.get_config() == optimizer.get_config()
-        variables = [[keras.Variable(p) for p in START] for _ in range(2)]
-        other.build(variables[0])
-        one = case.optimizer(clipnorm=0.5, guard=guard)
-        one.build(variables[1])
-        other.set_weights(values(one.variables))
-        apply_to(other, variables[0])
-        apply_to(one, variables[1])
-        assert_equal(*variables, rtol=0, atol=0)
-
-
-def deep_copy(case):
-    model = compiled(case.optimizer())
-    fit(model)
-    _continue_alike(model, copy.deepcopy(model))
-
-
-def cloned_model(case):
-    """A clone with an optimizer from the config is the same training."""
-    model = compiled(case.optimizer())
-    fit(model)
-    clone = keras.models.clone_model(model)
-    clone.set_weights(model.get_weights())
-    optimizer = LearnedOptimizer.from_config(model.optimizer.get_config())
-    clone.compile(optimizer, loss="mse", run_eagerly=True)
-    optimizer.build(clone.trainable_variables)
-    optimizer.set_weights(values(model.optimizer.variables))
-    _continue_alike(model, clone)
 
 
 # Strategies.
@@ -244,12 +153,6 @@ COLUMNS = [
     infer_horizon,
     mixed_bfloat16,
     mixed_float16,
-    keras_file,
-    weights_of_model_and_optimizer,
-    wrapped_keras_file,
-    config,
-    deep_copy,
-    cloned_model,
     mirrored,
     mirrored_with_options,
 ]

@@ -7,12 +7,18 @@ A rule that is added to the registry is covered; a feature is a function of a
 import pytest
 
 from keras_lopt import rules
-from tests.conformance import around_a_step, in_fit
+from tests.conformance import (
+    around_a_step,
+    at_the_edges,
+    in_fit,
+    saved_and_copied,
+)
 from tests.conformance.cases import Case
 
 COLUMNS = {
     column.__name__: column
-    for column in [*around_a_step.COLUMNS, *in_fit.COLUMNS]
+    for file in (around_a_step, at_the_edges, in_fit, saved_and_copied)
+    for column in file.COLUMNS
 }
 
 
