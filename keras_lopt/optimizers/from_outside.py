@@ -107,6 +107,15 @@ class OutsideMixin:
             variable.assign(value)
         self._is_loaded()
 
+    def _check_loaded(self):
+        if self._awaits_theta:
+            raise ValueError(
+                f"Optimizer {self.name!r} was made from a config, which has "
+                "no `theta`. Load the state that was saved with it before "
+                "training (`keras.models.load_model` does), or make it with "
+                "`LearnedOptimizer(rule, theta)`."
+            )
+
     def _is_loaded(self):
         self._awaits_theta = False
         self._signals.read_back()

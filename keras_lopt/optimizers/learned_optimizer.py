@@ -156,13 +156,7 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
         )
 
     def apply(self, grads, trainable_variables=None):
-        if self._awaits_theta:
-            raise ValueError(
-                f"Optimizer {self.name!r} was made from a config, which has "
-                "no `theta`. Load the state that was saved with it before "
-                "training (`keras.models.load_model` does), or make it with "
-                "`LearnedOptimizer(rule, theta)`."
-            )
+        self._check_loaded()
         grads = list(grads)
         variables = self._trainable_variables if self.built else None
         if trainable_variables is not None:
