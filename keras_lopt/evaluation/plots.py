@@ -111,12 +111,14 @@ def plot_runs(histories, adam_loss):
     """
     figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
     for number, (label, runs) in enumerate(histories.items()):
-        color = ([OURS, *CONTROLS] * 9)[number]
+        colors = [OURS, *CONTROLS]
+        style = ("-", "--", ":")[number // len(colors) % 3]
         for first, history in enumerate(runs):
             axes.plot(
                 history["outer_step"],
                 history["best_train_loss"],
-                color=color,
+                color=colors[number % len(colors)],
+                ls=style,
                 lw=1.8 if number == 0 else 1.0,
                 label=None if first else label,
             )
