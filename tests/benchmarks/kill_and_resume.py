@@ -154,11 +154,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--generations", type=int, help="default: 4 a kill")
+    parser.add_argument("--generations", type=int, help="default: 20 a kill")
     args = parser.parse_args()
     if args.kills < 1 or args.seed < 0:
         parser.error("--kills must be >= 1 and --seed >= 0")
-    generations = args.generations or 4 * args.kills + 4
+    generations = args.generations or 20 * args.kills + 20
     if generations < 2 * args.kills + 2:
         parser.error("--generations must be at least twice the kills and 2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,8 +1,6 @@
 """checkpoints.convert and bin/convert_checkpoint.py."""
 
-import importlib.util
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -12,9 +10,9 @@ from absl import flags
 from absl.testing import flagsaver
 
 from keras_lopt import LearnedOptimizer, checkpoints
-from tests import foreign_files, small_rules
+from tests import binaries, foreign_files, small_rules
 
-BINARY = pathlib.Path(__file__).parents[2] / "bin" / "convert_checkpoint.py"
+BINARY = binaries.BIN / "convert_checkpoint.py"
 
 
 @pytest.fixture
@@ -36,12 +34,8 @@ def out(tmp_path):
 @pytest.fixture(scope="module")
 def binary():
     """The script as a module; its flags are defined once."""
-    spec = importlib.util.spec_from_file_location("convert_checkpoint", BINARY)
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+    with binaries.loaded("convert_checkpoint") as module:
+        yield module
 
 
 @pytest.fixture

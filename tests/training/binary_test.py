@@ -1,7 +1,5 @@
 """bin/train_population.py: one clear message, exit code 2, nothing written."""
 
-import importlib.util
-import pathlib
 import subprocess
 import sys
 
@@ -10,20 +8,16 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import flagsaver
 
-BIN = pathlib.Path(__file__).parents[2] / "bin"
-BINARY = BIN / "train_population.py"
+from tests import binaries
+
+BINARY = binaries.BIN / "train_population.py"
 
 
 @pytest.fixture(scope="module")
 def binary():
     """The script as a module; its flags are defined once."""
-    spec = importlib.util.spec_from_file_location("train_population", BINARY)
-    module = importlib.util.module_from_spec(spec)
-    path = list(sys.path)
-    sys.path.insert(0, str(BIN))  # As where the script is started.
-    spec.loader.exec_module(module)
-    sys.path[:] = path
-    return module
+    with binaries.loaded("train_population") as module:
+        yield module
 
 
 @pytest.fixture
