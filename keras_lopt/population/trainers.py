@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_lopt.checks import check_number
-from keras_lopt.rules import Rule, ThetaVector
+from keras_lopt.rules import AntisymmetricRule, Rule, ThetaVector
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,15 +19,27 @@ class Trainers:
     Args:
         fresh: Probability that a child begins a generation with fresh slots;
             otherwise it goes on with what its parent's trainer remembered.
+        antisymmetric: Whether trainers apply the antisymmetric part of their
+            rule, or all of it. A rule that trains models well may still be
+            mostly drift, and useless, where gradients are as noisy as
+            meta-gradients are.
     """
 
     fresh: float = 0.2
+    antisymmetric: bool = True
 
     def __post_init__(self):
         check_number("fresh", self.fresh, "[0, 1]")
+        if not isinstance(self.antisymmetric, bool):
+            raise ValueError(
+                "`antisymmetric` must be True or False. "
+                f"Received: antisymmetric={self.antisymmetric!r}"
+            )
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
+        if self.antisymmetric:
+            return AntisymmetricRule(member_rule)
         return member_rule
 
     def draw(self, thetas, scores, initial_thetas, rng):
@@ -93,11 +105,13 @@ class FixedTrainer(Trainers):
         theta: Its theta, a dict; default: `trainer.init_theta(0)`, for rules
             whose theta is not random.
         fresh: As for `Trainers`; the trainer never changes, so it goes on.
+        antisymmetric: As for `Trainers`. Adam and SGD are so already.
     """
 
     trainer: Rule
     theta: dict | None = None
     fresh: float = 0.0
+    antisymmetric: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -111,7 +125,7 @@ class FixedTrainer(Trainers):
 
     def rule(self, member_rule):
         del member_rule
-        return self.trainer
+        return super().rule(self.trainer)
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del scores, initial_thetas, rng

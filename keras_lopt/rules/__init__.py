@@ -7,6 +7,7 @@ and by the meta-trainer. `rules.get(name, **config)` builds one,
 
 from keras_lopt.rules.adafac_mlp import AdafacMLPRule
 from keras_lopt.rules.adam import AdamRule
+from keras_lopt.rules.antisymmetric import AntisymmetricRule
 from keras_lopt.rules.base import PerTensorRule, Rule, ShapedTensorRule
 from keras_lopt.rules.fused import FusedRule
 from keras_lopt.rules.hierarchical import HierarchicalRule
@@ -21,6 +22,7 @@ from keras_lopt.rules.velo import VeLORule
 __all__ = [
     "AdafacMLPRule",
     "AdamRule",
+    "AntisymmetricRule",
     "FusedRule",
     "HierarchicalRule",
     "MLPRule",

@@ -149,3 +149,24 @@ def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
         f"Received: fresh={fresh!r}",
     ):
         kind(fresh=fresh)
+
+
+@pytest.mark.parametrize("trainers", [SelfTraining, FrozenTrainers])
+def test_members_train_by_the_antisymmetric_part_of_their_rule(trainers):
+    rule = rules.get("fused")
+    assert trainers().rule(rule) == rules.AntisymmetricRule(rule)
+    assert trainers(antisymmetric=False).rule(rule) == rule
+
+
+def test_a_fixed_trainer_applies_all_of_its_rule():
+    adam = rules.get("adam")
+    assert FixedTrainer(trainer=adam).rule(rules.get("fused")) == adam
+
+
+def test_refuses_a_bad_antisymmetric():
+    with pytest.raises(
+        ValueError,
+        match="`antisymmetric` must be True or False. "
+        "Received: antisymmetric='yes'",
+    ):
+        SelfTraining(antisymmetric="yes")
