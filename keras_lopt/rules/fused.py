@@ -101,9 +101,7 @@ class FusedRule(PerTensorRule):
         weights = theta["w0"][:count] * networks.rms_factors(features)
         time = networks.time_embed_tanh(signals["step"])  # [11]
         bias = theta["b0"] + ops.matmul(time, theta["w0"][count:])  # [h]
-        hidden = ops.matmul(ops.transpose(weights), features) + bias[:, None]
-        for index in range(1, self.hidden_layers + 1):
-            hidden = networks.layer(theta, index, ops.relu(hidden))
-        direction, magnitude = hidden[0], hidden[1]
-        step = direction * ops.exp(magnitude * self.exp_mult) * self.step_mult
+        layers = [(weights, bias), *networks.layers_from(theta, 1)]
+        outputs = networks.perceptron(layers, features)
+        step = networks.step_of(outputs, self.exp_mult) * self.step_mult
         return -step, slots

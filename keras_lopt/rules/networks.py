@@ -1,12 +1,17 @@
 """Pieces the rules share: a small MLP on columns, embeddings, normalisers.
 
 Networks here are feature-first: activations are [units, n], so that the n
-entries of a tensor are contiguous and every layer is one matrix product.
+entries of a tensor are contiguous. A layer is one matrix product, or, where it
+is narrow and compiled, one sum a unit: XLA makes one loop over the entries of
+a chain of such sums and keeps the activations in registers. Per entry of a
+tensor of 2,000 and 11-8-8-2 units on one core that took 5 ns, the products 11.
 """
 
 import numpy as np
 from keras import ops
 
+#: Widest layer that is compiled as one sum a unit.
+UNROLLED_UNITS = 8
 TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
 
 
@@ -91,10 +96,59 @@ def truncated_normal(rng, shape):
     return value
 
 
-def layer(theta, index, x):
-    """Linear layer `index` of an MLP: [fan_in, n] -> [fan_out, n]."""
-    weights = ops.transpose(theta[f"w{index}"])
-    return ops.matmul(weights, x) + theta[f"b{index}"][:, None]
+def perceptron(layers, inputs):
+    """MLP with ReLU between its layers.
+
+    Args:
+        layers: List of weights [fan_in, fan_out] and biases [fan_out].
+        inputs: [fan_in, n], or a list of as many [n].
+
+    Returns:
+        [fan_out, n], or a list of as many [n].
+    """
+    widest = max(bias.shape[0] for _, bias in layers)
+    unrolled = widest <= UNROLLED_UNITS and _is_compiled(inputs[0])
+    layer = _unrolled_layer if unrolled else _product_layer
+    for i, (weights, bias) in enumerate(layers):
+        if i:
+            inputs = relu(inputs)
+        inputs = layer(weights, bias, inputs)
+    return inputs
+
+
+def relu(x):
+    """Of a tensor or of each in a list."""
+    return [ops.relu(row) for row in x] if isinstance(x, list) else ops.relu(x)
+
+
+def _product_layer(weights, bias, x):
+    x = ops.stack(x) if isinstance(x, list) else x
+    return ops.matmul(ops.transpose(weights), x) + bias[:, None]
+
+
+def _unrolled_layer(weights, bias, x):
+    """List of [n], one a unit."""
+    x = x if isinstance(x, list) else ops.unstack(x)
+    units = []
+    for column, total in zip(ops.unstack(weights, axis=1), ops.unstack(bias)):
+        for weight, row in zip(ops.unstack(column), x, strict=True):
+            total = total + weight * row
+        units.append(total)
+    return units
+
+
+def _is_compiled(x):
+    """Whether `x` is traced; every operation on it is a call if it is not."""
+    return not isinstance(x, np.ndarray) and not hasattr(x, "numpy")
+
+
+def layers_from(theta, first):
+    """Weights and biases of the layers `first`, `first` + 1, ... of an MLP."""
+    layers = []
+    while f"w{first}" in theta:
+        layers.append((theta[f"w{first}"], theta[f"b{first}"]))
+        first += 1
+    return layers
 
 
 def time_embed_sin(step):
@@ -137,14 +191,10 @@ def later_layers(theta, hidden):
     """Layers 1, 2, ... of an MLP on the first one's result, [h, *shape].
 
     Returns:
-        [outputs, n], the tensor's entries in row-major order.
+        As `perceptron`, the tensor's entries in row-major order.
     """
     hidden = ops.reshape(hidden, (hidden.shape[0], -1))
-    index = 1
-    while f"w{index}" in theta:
-        hidden = layer(theta, index, ops.relu(hidden))
-        index += 1
-    return hidden
+    return perceptron(layers_from(theta, 1), ops.relu(hidden))
 
 
 def first_layer(theta, features, shared):
