@@ -12,6 +12,8 @@ from keras import ops
 
 #: Widest layer that is compiled as one sum a unit.
 UNROLLED_UNITS = 8
+#: Fewest entries of which it is: it takes much longer to compile.
+UNROLLED_ENTRIES = 256
 TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
 
 
@@ -107,7 +109,11 @@ def perceptron(layers, inputs):
         [fan_out, n], or a list of as many [n].
     """
     widest = max(bias.shape[0] for _, bias in layers)
-    unrolled = widest <= UNROLLED_UNITS and _is_compiled(inputs[0])
+    unrolled = (
+        widest <= UNROLLED_UNITS
+        and inputs[0].shape[0] >= UNROLLED_ENTRIES
+        and _is_compiled(inputs[0])
+    )
     layer = _unrolled_layer if unrolled else _product_layer
     for i, (weights, bias) in enumerate(layers):
         if i:
