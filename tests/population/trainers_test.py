@@ -127,13 +127,6 @@ def test_a_fixed_trainer_must_be_a_rule():
         FixedTrainer(trainer="adam")
 
 
-def test_members_rule_trains_unless_the_trainer_is_fixed(fused):
-    adam = rules.get("adam")
-    assert SelfTraining().rule(fused) is fused
-    assert FrozenTrainers().rule(fused) is fused
-    assert FixedTrainer(trainer=adam).rule(fused) is adam
-
-
 def test_slots_go_on_where_the_trainer_never_changes():
     assert FixedTrainer(trainer=rules.get("adam")).fresh == 0.0
     assert 0.0 < SelfTraining().fresh == FrozenTrainers().fresh < 1.0
