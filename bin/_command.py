@@ -1,14 +1,10 @@
 """What the commands share: flags, configuration, one function, its errors."""
 
-import os
 import pathlib
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from absl import app, flags, logging  # noqa: E402
+from _package import ROOT
+from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(

@@ -43,6 +43,13 @@ def save(path, rule, theta, metadata=None):
     Raises:
         ValueError: `rule` is no Rule, `theta` does not fit it, or `metadata`
             is no JSON. An older file at `path` is untouched then.
+
+    >>> from keras_lopt import checkpoints, rules
+    >>> rule = rules.get("fused")
+    >>> theta = rule.init_theta(seed=0)
+    >>> checkpoints.save("mine.safetensors", rule, theta, {"by": "me"})
+    >>> checkpoints.load("mine.safetensors")[2]
+    {'by': 'me'}
     """
     check_rule_and_theta(rule, theta)
     # Not `ascontiguousarray`, which turns scalars into vectors.
@@ -86,6 +93,11 @@ def load(source, rule=None, config=None):
         FileNotFoundError: Nothing at `source`.
         CheckpointError: A ValueError that names the file and its fault.
         MissingLibraryError: An ImportError: an optional library is needed.
+
+    >>> from keras_lopt import checkpoints
+    >>> rule, theta, metadata = checkpoints.load("fused_digits")
+    >>> rule.name, theta["w1"].shape
+    ('fused', (8, 8))
     """
     sources = source if isinstance(source, (list, tuple)) else [source]
     if not sources:

@@ -19,6 +19,12 @@ def import_theta(rule, leaves):
     Raises:
         ValueError: A rule without published weights; leaves that are missing
             or unknown; a shape, dtype or value that does not fit.
+
+    >>> import numpy as np
+    >>> from keras_lopt import checkpoints, rules
+    >>> leaves = {"log_lr": np.log(np.float32(0.1))}
+    >>> checkpoints.import_theta(rules.get("sgd"), leaves)["log_lr"].round(2)
+    np.float32(-2.3)
     """
     problem = misfit(rule, {k: np.shape(v) for k, v in leaves.items()})
     if problem:

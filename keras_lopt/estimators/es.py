@@ -8,7 +8,15 @@ from keras_lopt.estimators.base import Estimator
 
 @dataclasses.dataclass(frozen=True)
 class ES(Estimator):
-    """Every estimate runs whole problems; nothing survives between them."""
+    """Every estimate runs whole problems; nothing survives between them.
+
+    Args:
+        pairs, horizon, sigma, outer_split, clip: Those of `Estimator`.
+
+    >>> from keras_lopt import estimators
+    >>> estimators.ES(pairs=8, horizon=100).steps_per_estimate
+    100
+    """
 
     name: ClassVar[str] = "es"
 

@@ -16,6 +16,11 @@ class PES(Estimator):
     Args:
         truncation: Inner steps between two estimates; divides the horizon, so
             that problems end between estimates.
+        pairs, horizon, sigma, outer_split, clip: Those of `Estimator`.
+
+    >>> from keras_lopt import estimators
+    >>> estimators.PES(pairs=8, horizon=100, truncation=20).steps_per_estimate
+    20
     """
 
     truncation: int = 20

@@ -34,12 +34,7 @@ class Comparison:
         Args:
             metric: "mean_train_loss" or "test_loss".
         """
-        means = {
-            rate: np.mean(values(curves, metric))
-            for rate, curves in self.adam.items()
-        }
-        finite = {r: m for r, m in means.items() if np.isfinite(m)}
-        return min(finite, key=finite.get)
+        return best_rate(self.adam, metric)
 
     def row(self, metric):
         """Ours and Adam, tuned for this very metric, as a dict of numbers."""
@@ -116,6 +111,14 @@ def compare(name, task, optimizer, num_steps, seeds, rates=LEARNING_RATES):
     Returns:
         A `Comparison`.
     """
+    adam = train_adam(task, num_steps, seeds, rates)
+    trainee = Trainee(task, optimizer, num_steps)
+    ours = [trainee.train(number) for number in range(seeds)]
+    return Comparison(name, num_steps, ours, adam)
+
+
+def train_adam(task, num_steps, seeds, rates=LEARNING_RATES):
+    """Dict from learning rate to Adam's `Curve`s on problems 0, 1, ..."""
     if seeds < 1:
         raise ValueError(f"`seeds` must be >= 1. Received: seeds={seeds}")
     if not rates or min(rates) <= 0.0:
@@ -123,10 +126,21 @@ def compare(name, task, optimizer, num_steps, seeds, rates=LEARNING_RATES):
             "`rates` must be one or more learning rates > 0. "
             f"Received: rates={rates}"
         )
-    trainee = Trainee(task, optimizer, num_steps)
-    ours = [trainee.train(number) for number in range(seeds)]
     trainee = Trainee(task, keras.optimizers.Adam(), num_steps)
-    adam = {
+    return {
         rate: [trainee.train(i, rate) for i in range(seeds)] for rate in rates
     }
-    return Comparison(name, num_steps, ours, adam)
+
+
+def best_rate(adam, metric):
+    """The learning rate with the lowest mean of a metric.
+
+    Args:
+        adam: As from `train_adam`.
+        metric: "mean_train_loss" or "test_loss".
+    """
+    means = {
+        rate: np.mean(values(curves, metric)) for rate, curves in adam.items()
+    }
+    finite = {r: m for r, m in means.items() if np.isfinite(m)}
+    return min(finite, key=finite.get)

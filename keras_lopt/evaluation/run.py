@@ -52,6 +52,15 @@ def run(
 
     Returns:
         The rows of the summary.
+
+    >>> from keras_lopt import evaluation, tasks
+    >>> problem = evaluation.Problem("digits", tasks.digits_mlp, num_steps=20)
+    >>> rows = evaluation.run(
+    ...     "fused_digits", "report", problems=[problem], seeds=3, rates=(0.01,)
+    ... )  # doctest: +ELLIPSIS
+    digits: training loss ...
+    >>> rows[0]["metric"], rows[0]["seeds"]
+    ('mean_train_loss', 3)
     """
     controls = {
         label: read_history(os.path.join(folder, "history.csv"))

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 
-import keras
 import numpy as np
 from matplotlib import pyplot as plt
 
@@ -65,15 +64,13 @@ def _train(task, problem, seeds, rule, theta):
 
 def _tuned_adam(task, problem, seeds, rates):
     """Dict from metric to the best rate's values [seeds]."""
-    trainee = Trainee(task, keras.optimizers.Adam(), problem.num_steps)
-    curves = [[trainee.train(i, r) for i in range(seeds)] for r in rates]
-    best = {}
-    for metric in _METRICS:
-        found = [comparisons.values(c, metric) for c in curves]
-        best[metric] = min(
-            (v for v in found if np.all(np.isfinite(v))), key=np.mean
+    adam = comparisons.train_adam(task, problem.num_steps, seeds, rates)
+    return {
+        metric: comparisons.values(
+            adam[comparisons.best_rate(adam, metric)], metric
         )
-    return best
+        for metric in _METRICS
+    }
 
 
 def _row(label, histories, results, adam):

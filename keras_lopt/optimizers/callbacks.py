@@ -22,8 +22,17 @@ class InferHorizon(_Callback):
     Raises:
         ValueError: `fit` does not know its number of batches.
 
-    >>> from keras_lopt.optimizers import InferHorizon
-    >>> model.fit(x, y, callbacks=[InferHorizon()])  # doctest: +SKIP
+    >>> import keras
+    >>> from keras_lopt import LearnedOptimizer, optimizers, rules
+    >>> rule = rules.get("velo", lstm_units=8, bank_size=2)
+    >>> model = keras.Sequential([keras.layers.Dense(1)])
+    >>> model.compile(LearnedOptimizer(rule, rule.init_theta(seed=0)), "mse")
+    >>> x = keras.ops.ones((8, 1))
+    >>> history = model.fit(
+    ...     x, x, 4, verbose=0, callbacks=[optimizers.InferHorizon()]
+    ... )
+    >>> model.optimizer.horizon
+    2
     """
 
     def on_train_begin(self, logs=None):

@@ -1,11 +1,12 @@
 """A guard of LearnedOptimizer against steps that would ruin the training."""
 
 import dataclasses
-import numbers
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_lopt.checks import check_integer, check_number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,25 +41,10 @@ class DivergenceGuard:
     fallback_rate: float = 1e-3
 
     def __post_init__(self):
-        if self.max_update is not None and not self.max_update > 0.0:
-            raise ValueError(
-                "`max_update` must be > 0 or None. "
-                f"Received: max_update={self.max_update}"
-            )
-        if not (
-            isinstance(self.patience, numbers.Integral)
-            and not isinstance(self.patience, bool)
-            and self.patience >= 1
-        ):
-            raise ValueError(
-                "`patience` must be an integer >= 1. "
-                f"Received: patience={self.patience!r}"
-            )
-        if not 0.0 <= self.fallback_rate < float("inf"):
-            raise ValueError(
-                "`fallback_rate` must be finite and >= 0. "
-                f"Received: fallback_rate={self.fallback_rate}"
-            )
+        if self.max_update is not None:
+            check_number("max_update", self.max_update, "(0, inf)")
+        check_integer("patience", self.patience, 1)
+        check_number("fallback_rate", self.fallback_rate, "[0, inf)")
 
 
 COUNTERS = ("skipped", "in_a_row", "fallen_back", "fallback_steps")

@@ -103,6 +103,7 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
             source, rule, config: Those of `checkpoints.load`.
             **kwargs: Those of `LearnedOptimizer` but `rule` and `theta`.
 
+        >>> from keras_lopt import LearnedOptimizer
         >>> optimizer = LearnedOptimizer.from_checkpoint("fused_digits")
         """
         rule, theta, _ = checkpoints.load(source, rule, config)
@@ -125,9 +126,9 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
             check_trainable(variable)
         super().build(variables)
         with backend.eager_scope():
-            slots = self.rule.init_slots(
-                self._theta_tensors(), [float32(v) for v in variables]
-            )
+            # By shape: a model that `fit` builds has no values yet.
+            params = [keras.KerasTensor(tuple(v.shape)) for v in variables]
+            slots = self.rule.init_slots(self._theta_tensors(), params)
             self._slots = SlotVariables.create(slots, self._add_copy)
             if self._train_loss.is_needed and self.gradient_accumulation_steps:
                 total = self._add_copy(np.float32(0.0), "accumulated_loss")

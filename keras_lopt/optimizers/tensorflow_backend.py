@@ -13,6 +13,7 @@ import threading
 import keras
 import tensorflow as tf
 from keras.src.optimizers.base_optimizer import BaseOptimizer
+from tensorflow.python.ops import control_flow_util
 
 
 def eager_scope():
@@ -45,6 +46,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
 
     def _backend_apply_gradients(self, grads, trainable_variables):
         self._check_strategy()
+        self._check_compilation()
         grads = [tf.convert_to_tensor(grad) for grad in grads]
         grads_and_vars = self._all_reduce_sum_gradients(
             zip(grads, trainable_variables)
@@ -85,11 +87,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         )
 
     def _updated_by_rule(self, *args):
-        """`rule.update`, compiled where `fit` cannot compile the step.
-
-        A step of several replicas has several devices, and XLA compiles for
-        one: `jit_compile=True` fails there, with any optimizer.
-        """
+        """`rule.update`, compiled where `fit` cannot compile the step."""
         if self._distribution_strategy.num_replicas_in_sync == 1:
             return self.rule.update(*args)
         args = tf.nest.map_structure(tf.convert_to_tensor, args)
@@ -106,4 +104,27 @@ class BackendOptimizer(keras.optimizers.Optimizer):
                 "is used in. Received: made under "
                 f"{type(self._distribution_strategy).__name__}, used under "
                 f"{type(strategy).__name__}"
+            )
+
+    def _check_compilation(self):
+        """Raises ValueError where XLA would get the step of all replicas.
+
+        XLA compiles for one device, and Keras gives it all that
+        `strategy.run` does. TensorFlow would fail when the step runs, with any
+        optimizer and before this one's part of it.
+        """
+        # A thread of `strategy.run` has the graph that this was called in;
+        # what is compiled inside one replica's thread is another matter.
+        graph = getattr(threading.current_thread(), "graph", None)
+        if graph and control_flow_util.GraphOrParentsInXlaContext(graph):
+            raise ValueError(
+                "`jit_compile=True` makes Keras compile the step of all "
+                "replicas for one device, which TensorFlow cannot do, with "
+                "any optimizer. Pass `jit_compile=False` to `compile`: the "
+                "rule is compiled on every replica all the same. To compile "
+                "the model too, put loss and gradients, without "
+                "`apply_gradients`, in a `tf.function(jit_compile=True)` that "
+                "a `train_step` of yours calls. Received: jit_compile=True "
+                "under a strategy of "
+                f"{self._distribution_strategy.num_replicas_in_sync} replicas"
             )

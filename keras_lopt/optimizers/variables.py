@@ -21,9 +21,9 @@ def check_trainable(variable):
 def check_gradients(grads, variables):
     """Raises ValueError unless there is a gradient, or None, a variable.
 
-    `variables` may be None: not known yet.
-    A rule works on the entries of a tensor in a row, so it would not notice
-    a gradient that is transposed.
+    `variables` may be None: not known yet. A cast would drop the imaginary
+    part of a complex gradient; and a rule works on the entries of a tensor in
+    a row, so it would not notice one that is transposed.
     """
     if variables is None:
         return
@@ -33,6 +33,12 @@ def check_gradients(grads, variables):
             f"{len(grads)} gradients and {len(variables)} variables"
         )
     for grad, variable in zip(grads, variables):
+        if not _is_real(grad):
+            raise ValueError(
+                "`grads` must be real floating point. Received: a gradient "
+                f"with dtype={keras.backend.standardize_dtype(grad.dtype)} "
+                f"for {_name(variable)!r}"
+            )
         if not _fits(grad, tuple(variable.shape)):
             raise ValueError(
                 "`grads` must have the shapes of their variables. Received: a "
@@ -51,6 +57,14 @@ def check_state(optimizer, variables, values):
                 f"Received: shape={tuple(value.shape)}. It was saved with "
                 "another rule or model."
             )
+
+
+def _is_real(grad):
+    """Whether a gradient is of real numbers, or None."""
+    if not hasattr(grad, "dtype"):
+        return True
+    dtype = keras.backend.standardize_dtype(grad.dtype)
+    return keras.backend.is_float_dtype(dtype)
 
 
 def _fits(grad, shape):

@@ -51,7 +51,8 @@ class Rule:
 
         Args:
             theta: Dict of arrays (some rules start from learned states).
-            params: List of tensors.
+            params: List of tensors, or of `keras.KerasTensor`s: only their
+                shapes are known.
 
         Returns:
             Nested dict/list of float32 tensors.

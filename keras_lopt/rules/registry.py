@@ -24,7 +24,12 @@ def register(name):
 
 
 def names():
-    """Sorted names of all registered rules."""
+    """Sorted names of all registered rules.
+
+    >>> from keras_lopt import rules
+    >>> [name for name in rules.names() if "mlp" in name]
+    ['adafac_mlp', 'mlp']
+    """
     return sorted(_RULES)
 
 

@@ -55,7 +55,13 @@ def _activation_layer(activation):
 def digits_mlp(
     size=8, hidden=(32,), activation="relu", batch_size=64, variation=None
 ):
-    """Handwritten digits, 8x8 or 4x4 pixels; see `mlp_task`."""
+    """Handwritten digits, 8x8 or 4x4 pixels; see `mlp_task`.
+
+    >>> from keras_lopt import tasks
+    >>> task = tasks.digits_mlp(size=4, hidden=(16,))
+    >>> task.name, task.model.count_params()
+    ('digits4x4_mlp_16-16-10', 442)
+    """
     return mlp_task(
         datasets.digits(size), hidden, activation, batch_size, variation
     )

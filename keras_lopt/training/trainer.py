@@ -13,12 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt.population import (
-    Elitist,
-    LogNormal,
-    Members,
-    SelfTraining,
-)
+from keras_lopt.population import Elitist, LogNormal, Members, SelfTraining
 from keras_lopt.rules import ThetaVector
 from keras_lopt.training import records
 from keras_lopt.training.evolution import Evolution
@@ -52,6 +47,17 @@ class PopulationTrainer:
         history: List of dicts, one a generation, the first before any.
         last_generation: Who trained whom in it, a list of dicts.
         compile_seconds: Time that tracing and compilation took.
+
+    >>> from keras_lopt import estimators, rules, tasks, training
+    >>> trainer = training.PopulationTrainer(
+    ...     rules.get("fused", hidden_units=1, hidden_layers=1),
+    ...     tasks.digits_mlp(size=4, hidden=(2,), batch_size=2),
+    ...     estimators.PES(pairs=2, horizon=4, truncation=2),
+    ...     training.Schedule(population=4, outer_steps=2, score_problems=1),
+    ... )
+    >>> history = trainer.fit(generations=1)
+    >>> history[-1]["outer_step"], sorted(trainer.best_theta())
+    (2, ['b0', 'b1', 'w0', 'w1'])
     """
 
     def __init__(

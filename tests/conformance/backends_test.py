@@ -1,48 +1,19 @@
 """TensorFlow, JAX and PyTorch train a model alike, by every rule.
 
-Where another interpreter has the backend, KERAS_LOPT_PYTHON_JAX or
-KERAS_LOPT_PYTHON_TORCH names it.
+other_backends.py says where they come from.
 """
-
-import importlib.util
-import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.conformance import fifty_steps
-
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def interpreter(backend):
-    """Path of a Python that has `backend`, or None."""
-    named = os.environ.get(f"KERAS_LOPT_PYTHON_{backend.upper()}")
-    if named:
-        return named
-    return sys.executable if importlib.util.find_spec(backend) else None
-
-
-def run(backend, program, *arguments):
-    """Runs a program on `backend`, with TensorFlow out of reach."""
-    python = interpreter(backend)
-    if python is None:
-        pytest.skip(f"{backend} is not installed")
-    blocked = "import sys; sys.modules['tensorflow'] = None\n"
-    subprocess.run(
-        [python, "-W", "error::UserWarning", "-c", blocked + program]
-        + list(arguments),
-        cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": backend},
-        check=True,
-    )
+from tests.conformance.other_backends import interpreter, run
 
 
 @pytest.fixture(scope="module")
 def on_tensorflow():
+    if not (interpreter("jax") or interpreter("torch")):
+        pytest.skip("neither jax nor torch is installed")
     return fifty_steps.train_all()
 
 

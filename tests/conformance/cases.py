@@ -99,9 +99,9 @@ Y = np.tanh(X @ _RNG.normal(size=(3, 2))).astype(np.float32)
 BATCH = 4
 
 
-def make_model():
+def make_model(model_class=keras.Sequential):
     """Dense 3 -> 2 that starts at START."""
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model = model_class([keras.Input((3,)), keras.layers.Dense(2)])
     model.set_weights(START)
     return model
 

@@ -17,6 +17,7 @@ from tests.conformance.cases import (
     fit,
     fit_steps,
     loss_scaled,
+    make_model,
     policy,
     values,
 )
@@ -33,16 +34,23 @@ def fit_eagerly(case):
     _fits(case, run_eagerly=True)
 
 
-def fit_in_a_graph(case):
-    _fits(case, jit_compile=False)
-
-
 def fit_jit_compiled(case):
     _fits(case, jit_compile=True)
 
 
 def steps_per_execution(case):
     _fits(case, jit_compile=False, steps_per_execution=2)
+
+
+def fit_builds_the_model(case):
+    """A model without `Input`: no values where the slots are made."""
+    start = keras.initializers.Constant(START[0])
+    model = keras.Sequential([keras.layers.Dense(2, None, True, start)])
+    model.compile(case.optimizer(), loss="mse", jit_compile=False)
+    fit(model)
+    start = [START[0], np.zeros_like(START[1])]
+    expected = case.by_hand(start=start, **fit_steps())
+    assert_equal(model.trainable_variables, expected, start=start)
 
 
 def frozen_layer(case):
@@ -116,10 +124,27 @@ def _two_devices():
     )
 
 
-def _mirrored(case, **options):
+class CompiledGradients(keras.Sequential):
+    """XLA compiles what each replica does by itself, the model too."""
+
+    @tf.function(jit_compile=True)
+    def loss_and_gradients(self, x, y):
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        return loss, tape.gradient(loss, self.trainable_weights)
+
+    def train_step(self, data):
+        loss, grads = self.loss_and_gradients(*data)
+        self.optimizer.scale_loss(loss)
+        self.optimizer.apply_gradients(zip(grads, self.trainable_weights))
+        return {"loss": loss}
+
+
+def _mirrored(case, model_class=keras.Sequential, **options):
     """Two devices train as one, and stay alike."""
     with _two_devices().scope():
-        model = compiled(case.optimizer(**options), jit_compile=False)
+        model = make_model(model_class)
+        model.compile(case.optimizer(**options), "mse", jit_compile=False)
     alone = compiled(case.optimizer(**options))
     for one in (model, alone):
         fit(one, epochs=2)
@@ -135,9 +160,10 @@ def mirrored(case):
     _mirrored(case)
 
 
-def mirrored_with_options(case):
+def mirrored_and_compiled_with_options(case):
     _mirrored(
         case,
+        CompiledGradients,
         gradient_accumulation_steps=2,
         clipnorm=0.5,
         guard=optimizers.DivergenceGuard(),
@@ -146,7 +172,7 @@ def mirrored_with_options(case):
 
 COLUMNS = [
     fit_eagerly,
-    fit_in_a_graph,
+    fit_builds_the_model,
     fit_jit_compiled,
     steps_per_execution,
     frozen_layer,
@@ -154,5 +180,5 @@ COLUMNS = [
     mixed_bfloat16,
     mixed_float16,
     mirrored,
-    mirrored_with_options,
+    mirrored_and_compiled_with_options,
 ]

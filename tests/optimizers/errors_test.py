@@ -116,6 +116,19 @@ def test_gradients_must_fit_their_variables(
         np.testing.assert_array_equal(variable, np.ones(variable.shape))
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "int32", "string"])
+def test_gradients_must_be_real(fused, theta, dtype):
+    variable = keras.Variable(np.ones(2, np.float32), name="kernel")
+    grad = tf.constant(["1", "2"] if dtype == "string" else [1, 2], dtype)
+    optimizer = LearnedOptimizer(fused, theta)
+    optimizer.build([variable])
+    with pytest.raises(
+        ValueError, match=f"`grads` must be real.*dtype={dtype} for 'kernel'"
+    ):
+        optimizer.apply([grad], [variable])
+    np.testing.assert_array_equal(variable, [1.0, 1.0])
+
+
 def test_a_model_that_it_was_not_built_for_is_refused(
     fused, theta, make_model, regression
 ):

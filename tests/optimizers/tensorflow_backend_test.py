@@ -80,6 +80,20 @@ def test_several_replicas_compile_the_rule(mirrored, train, monkeypatch):
     assert compiled.count((model.optimizer.rule.update, True)) == 2
 
 
+@pytest.mark.parametrize(
+    "options", [{}, ALL_OPTIONS], ids=["plain", "all_options"]
+)
+def test_keras_cannot_compile_the_step_of_several_replicas(
+    mirrored, train, options
+):
+    with pytest.raises(
+        ValueError,
+        match="(?s)compile the step of all replicas for one device.*"
+        "Pass `jit_compile=False`.*Received: jit_compile=True.* 2 replicas",
+    ):
+        train(mirrored.scope(), jit_compile=True, **options)
+
+
 def test_one_device_strategy_compiles(train):
     scope = tf.distribute.OneDeviceStrategy("CPU:0").scope()
     found = train(scope, jit_compile=True)

@@ -16,7 +16,7 @@ ALLOWED = {
     "checks": set(),  # of settings: for whoever has some
     "rules": {"checks"},
     "checkpoints": {"rules"},
-    "optimizers": {"rules", "checkpoints"},
+    "optimizers": {"checks", "rules", "checkpoints"},
     "tasks": {"checks"},
     "estimators": {"checks", "rules", "tasks"},
     # A fixed trainer is a rule and its theta.
