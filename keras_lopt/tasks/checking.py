@@ -37,9 +37,9 @@ def check_loss(task):
     )
     if task.loss is None and not added:
         raise ValueError(
-            f"`loss` of task {task.name!r} must be a Keras loss, its name, "
-            "or a function of targets and outputs, unless the model adds "
-            f"its losses (`add_loss`). Received: loss={task.loss!r}"
+            "`loss` must be a Keras loss, its name, or a function of targets "
+            "and outputs, unless the model adds its losses (`add_loss`). "
+            f"Received: loss=None, for task {task.name!r}, which adds none"
         )
     if loss.shape.rank != 0:
         raise ValueError(

@@ -5,6 +5,7 @@ steps, `inner_valid` for scoring members (no gradient ever sees it),
 `outer_valid` for the outer loss, `test` for evaluation.
 """
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -47,11 +48,16 @@ def split_arrays(name, inputs, targets, num_classes, standardize=False):
         inputs = _standardize(inputs, *splits["train"])
     return Dataset(
         name,
-        np.ascontiguousarray(inputs, dtype=np.float32),
+        np.ascontiguousarray(inputs, dtype=_dtype(inputs)),
         np.ascontiguousarray(targets[order], dtype=np.int32),
         num_classes,
         splits,
     )
+
+
+def _dtype(array):
+    """Tokens and bytes stay what they are; all other numbers are float32."""
+    return array.dtype if array.dtype in ("int32", "uint8") else np.float32
 
 
 @functools.cache
@@ -81,6 +87,51 @@ def breast_cancer():
     return split_arrays(
         "breast_cancer", bunch.data, bunch.target, 2, standardize=True
     )
+
+
+@functools.cache
+def diabetes():
+    """442 patients, 10 standardised measurements, standardised progression."""
+    bunch = sklearn_datasets.load_diabetes(scaled=False)
+    columns = np.concatenate([bunch.data, bunch.target[:, None]], axis=1)
+    dataset = split_arrays(
+        "diabetes",
+        columns,
+        np.zeros(len(columns), np.int32),
+        num_classes=1,
+        standardize=True,
+    )
+    return Dataset(
+        "diabetes",
+        np.ascontiguousarray(dataset.inputs[:, :-1]),
+        np.ascontiguousarray(dataset.inputs[:, -1:]),
+        None,
+        dataset.splits,
+    )
+
+
+@functools.cache
+def digit_images(size=8):
+    """`digits` as images [n, size, size, 1]."""
+    flat = digits(size)
+    inputs = flat.inputs.reshape(-1, size, size, 1)
+    return dataclasses.replace(flat, inputs=inputs)
+
+
+@functools.cache
+def autoencoding(dataset):
+    """The dataset whose targets are its inputs."""
+    return dataclasses.replace(
+        dataset, targets=dataset.inputs, num_classes=None
+    )
+
+
+@functools.cache
+def nothing():
+    """No data: for models that compute their own loss."""
+    column = np.zeros([len(SPLIT_FRACTIONS), 1], np.float32)
+    splits = {split: (i, 1) for i, split in enumerate(SPLIT_FRACTIONS)}
+    return Dataset("nothing", column, column, None, splits)
 
 
 def _standardize(columns, start, size):

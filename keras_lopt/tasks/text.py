@@ -1,0 +1,125 @@
+"""Text as tokens: what ships with Python, and Keras's tokenisers."""
+
+import functools
+import sys
+
+import keras
+import numpy as np
+
+from keras_lopt.checks import check_integer
+from keras_lopt.tasks.dataset import Dataset
+from keras_lopt.tasks.datasets import split_arrays, split_ranges
+
+#: Topics of Python's help of which none contains another.
+TOPICS = (
+    "compound",
+    "debugger",
+    "formatstrings",
+    "import",
+    "specialnames",
+    "typesseq",
+)
+
+
+@functools.cache
+def _topics():
+    from pydoc_data import topics
+
+    return dict(topics.topics)
+
+
+def python_docs():
+    """The texts of Python's `help`, about 460 kB; they differ by version."""
+    return "\n\n".join(text for _, text in sorted(_topics().items()))
+
+
+def version():
+    """Version of Python, for names of data that depend on it."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def tokenize(texts, level, vocabulary):
+    """Texts as tokens, by `keras.layers.TextVectorization`.
+
+    Args:
+        texts: List of strings; the most frequent tokens in them get numbers.
+        level: "char" or "word".
+        vocabulary: Number of tokens at most; 0 is padding, 1 is any other.
+
+    Returns:
+        List of int32 arrays, and the number of tokens there are.
+    """
+    if level not in ("char", "word"):
+        raise ValueError(
+            f'`level` must be "char" or "word". Received: level={level!r}'
+        )
+    check_integer("vocabulary", vocabulary, 3)
+    layer = keras.layers.TextVectorization(
+        max_tokens=vocabulary,
+        standardize=None if level == "char" else "lower_and_strip_punctuation",
+        split="character" if level == "char" else "whitespace",
+        ragged=True,
+    )
+    layer.adapt(texts)
+    tokens = [np.array(row, np.int32) for row in layer(texts).numpy()]
+    return tokens, layer.vocabulary_size()
+
+
+def language(name, text, level, vocabulary, length):
+    """Windows of a text whose targets are the next tokens.
+
+    Args:
+        name: Of the text.
+        text: String.
+        level, vocabulary: As for `tokenize`.
+        length: Tokens of a window.
+
+    Returns:
+        A `Dataset` with inputs and targets [n, length] and the number of
+        tokens.
+    """
+    check_integer("length", length, 1)
+    (tokens,), size = tokenize([text], level, vocabulary)
+    count = (len(tokens) - 1) // length
+    if count < 2 * len(split_ranges(count)):
+        raise ValueError(
+            f"`length` must be such that text {name!r} of {len(tokens)} "
+            f"tokens has 8 windows or more. Received: length={length}"
+        )
+    order = np.random.default_rng(0).permutation(count)
+    inputs = tokens[: count * length].reshape(count, length)[order]
+    targets = tokens[1 : count * length + 1].reshape(count, length)[order]
+    name = f"{name}_{level}{size}_{length}"
+    return Dataset(name, inputs, targets, None, split_ranges(count)), size
+
+
+@functools.lru_cache(maxsize=16)
+def python_language(level="char", vocabulary=256, length=32):
+    """`language` of `python_docs`."""
+    name = f"python{version()}"
+    return language(name, python_docs(), level, vocabulary, length)
+
+
+@functools.lru_cache(maxsize=16)
+def python_topics(vocabulary=1000, length=32):
+    """Passages of words, to be told which of `TOPICS` they are from.
+
+    Args:
+        vocabulary: As for `tokenize`.
+        length: Words of a passage.
+
+    Returns:
+        A `Dataset` of class numbers and the number of tokens.
+    """
+    check_integer("length", length, 1)
+    texts = [_topics()[topic] for topic in TOPICS]
+    tokens, size = tokenize(texts, "word", vocabulary)
+    passages, labels = [], []
+    for label, row in enumerate(tokens):
+        count = len(row) // length
+        passages.append(row[: count * length].reshape(count, length))
+        labels += [label] * count
+    inputs = np.concatenate(passages)
+    name = f"topics{version()}_{size}_{length}"
+    dataset = split_arrays(name, inputs, np.array(labels), len(TOPICS))
+    return dataset, size
