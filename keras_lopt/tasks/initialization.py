@@ -11,6 +11,7 @@ and `_with_axes`.
 import collections
 import contextlib
 import copy
+import math
 from unittest import mock
 
 import keras
@@ -77,6 +78,32 @@ class UnitForgetBias(keras.initializers.Initializer):
             other((2 * units,), dtype=dtype),
         ]
         return ops.concatenate(parts)
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class LogUniform(keras.initializers.Initializer):
+    """Log-uniform numbers.
+
+    Args:
+        low, high: Range, above 0.
+        seed: As for Keras's random initializers.
+    """
+
+    def __init__(self, low, high, seed=None):
+        self.low, self.high, self.seed = low, high, seed
+
+    def __call__(self, shape, dtype=None):
+        exponent = keras.random.uniform(
+            shape,
+            math.log(self.low),
+            math.log(self.high),
+            dtype=dtype,
+            seed=self.seed,
+        )
+        return ops.exp(exponent)
+
+    def get_config(self):
+        return {"low": self.low, "high": self.high, "seed": self.seed}
 
 
 @contextlib.contextmanager

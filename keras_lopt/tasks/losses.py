@@ -17,6 +17,21 @@ class MeanOutput(keras.losses.Loss):
         return y_pred
 
 
+class FunctionLoss(keras.losses.Loss):
+    """The mean over a batch of what a function of targets and outputs gives.
+
+    Args:
+        function: Of targets and outputs, as `compile` takes it.
+    """
+
+    def __init__(self, function):
+        super().__init__(name=loss_name(function))
+        self.function = function
+
+    def call(self, y_true, y_pred):
+        return self.function(y_true, y_pred)
+
+
 class JointLoss:
     """The sum of losses of several outputs, as `compile` adds them up.
 

@@ -59,7 +59,7 @@ class FromStart:
     """
 
     floor: float = 0.0
-    ceiling: float = 2.0
+    ceiling: float = 4.0
     problems: int = 9
 
     def __post_init__(self):

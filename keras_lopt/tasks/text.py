@@ -94,17 +94,37 @@ def language(name, text, level, vocabulary, length):
 
 
 @functools.lru_cache(maxsize=16)
-def python_language(level="char", vocabulary=256, length=32):
-    """`language` of `python_docs`."""
+def get(source="python", level="char", vocabulary=256, length=32):
+    """A `language` dataset by name.
+
+    Args:
+        source: "python" for `python_docs`, or "tfds:BUILDER".
+        level, vocabulary, length: As for `language`.
+
+    Returns:
+        A `Dataset` and the number of tokens.
+    """
+    if str(source).startswith("tfds:"):
+        from keras_lopt.tasks import tfds_data
+
+        text = tfds_data.text(source.removeprefix("tfds:"))
+        return language(source, text, level, vocabulary, length)
+    if source != "python":
+        raise ValueError(
+            "`source` must be 'python' or 'tfds:BUILDER'. "
+            f"Received: source={source!r}"
+        )
     name = f"python{version()}"
     return language(name, python_docs(), level, vocabulary, length)
 
 
 @functools.lru_cache(maxsize=16)
-def python_topics(vocabulary=1000, length=32):
-    """Passages of words, to be told which of `TOPICS` they are from.
+def passages(source="python", vocabulary=1000, length=32):
+    """Passages of words, with the class of the text that they are from.
 
     Args:
+        source: "python" for `TOPICS` of `python_docs`, or "tfds:BUILDER" of
+            texts with labels.
         vocabulary: As for `tokenize`.
         length: Words of a passage.
 
@@ -112,14 +132,21 @@ def python_topics(vocabulary=1000, length=32):
         A `Dataset` of class numbers and the number of tokens.
     """
     check_integer("length", length, 1)
-    texts = [_topics()[topic] for topic in TOPICS]
+    if str(source).startswith("tfds:"):
+        from keras_lopt.tasks import tfds_data
+
+        name = source.removeprefix("tfds:")
+        texts, text_labels, classes = tfds_data.labelled_texts(name)
+    else:
+        name, classes = f"topics{version()}", len(TOPICS)
+        texts = [_topics()[topic] for topic in TOPICS]
+        text_labels = range(classes)
     tokens, size = tokenize(texts, "word", vocabulary)
-    passages, labels = [], []
-    for label, row in enumerate(tokens):
+    found, labels = [], []
+    for label, row in zip(text_labels, tokens):
         count = len(row) // length
-        passages.append(row[: count * length].reshape(count, length))
+        found.append(row[: count * length].reshape(count, length))
         labels += [label] * count
-    inputs = np.concatenate(passages)
-    name = f"topics{version()}_{size}_{length}"
-    dataset = split_arrays(name, inputs, np.array(labels), len(TOPICS))
-    return dataset, size
+    inputs, labels = np.concatenate(found), np.array(labels)
+    name = f"{name}_{size}_{length}"
+    return split_arrays(name, inputs, labels, classes), size

@@ -103,4 +103,4 @@ def pixel_normalizer(data, loss, reduce):
     errors = pixels - pixels.mean(axis=0)
     errors = np.abs(errors) if loss == "l1" else np.square(errors)
     unit = errors.mean() * (pixels.shape[1] if reduce == "sum" else 1)
-    return Normalizer(unit=float(unit))
+    return Normalizer(unit=float(unit), ceiling=4.0)

@@ -14,9 +14,7 @@ def draw(sampler):
     return {
         "channels": channels,
         "strides": sampler.choice(STRIDES),
-        "padding": tuple(
-            sampler.choice(("same", "valid")) for _ in channels
-        ),
+        "padding": tuple(sampler.choice(("same", "valid")) for _ in channels),
         "activation": sampler.activation(),
         "initializer": sampler.initializer(),
         "use_bias": sampler.chance(0.5),

@@ -66,5 +66,5 @@ def tabular(
         dataset,
         batch_size,
         common.as_variation(variation),
-        normalizer=Normalizer(unit=variance),
+        normalizer=Normalizer(unit=variance, ceiling=4.0),
     )
