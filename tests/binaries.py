@@ -27,6 +27,7 @@ def loaded(name):
         yield module
     finally:
         sys.path[:] = path
-        sys.modules.pop("_command", None)
+        for shared in ("_command", "_tasks"):
+            sys.modules.pop(shared, None)
         for flag in set(flags.FLAGS) - before:
             delattr(flags.FLAGS, flag)
