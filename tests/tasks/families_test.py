@@ -68,18 +68,16 @@ def test_adam_reduces_the_loss_in_the_inner_run(name):
 
 
 def starting(task, seeds):
-    """Mean losses of the two problems before a step, over some batches."""
+    """Losses of the two problems before a step, means over some batches."""
     batches = task.draw_batches(seeds, tf.constant([0, 0]), 4, "train")
-    for i in range(2):
-        params, state = task.begin(seeds[i])
-        yield np.mean(
-            [
-                task.train_loss(
-                    params,
-                    state,
-                    tf.nest.map_structure(lambda b: b[i, k], batches),
-                    seeds[i],
-                )[0]
-                for k in range(4)
-            ]
-        )
+    return [
+        np.mean([first_loss(task, seeds, batches, i, k) for k in range(4)])
+        for i in range(2)
+    ]
+
+
+def first_loss(task, seeds, batches, problem, step):
+    """The loss of a problem's first values on the batch of a step."""
+    params, state = task.begin(seeds[problem])
+    batch = tf.nest.map_structure(lambda b: b[problem, step], batches)
+    return task.train_loss(params, state, batch, seeds[problem])[0]
