@@ -71,6 +71,37 @@ def _noisy(model_fn, scale):
     return lambda: GradientNoise(model_fn(), scale)
 
 
+class NoiseLoss(keras.layers.Layer):
+    """Zero, with a normal gradient.
+
+    Args:
+        low, high: Range of the gradient's deviation.
+    """
+
+    def __init__(self, low, high, **kwargs):
+        super().__init__(**kwargs)
+        self.scale_initializer = LogUniform(low, high)
+        self.generator = keras.random.SeedGenerator(0)
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(
+            name="scale",
+            shape=(),
+            initializer=self.scale_initializer,
+            trainable=False,
+        )
+
+    def call(self, variables):
+        total = 0.0
+        for variable in variables:
+            noise = keras.random.normal(
+                variable.shape, dtype=variable.dtype, seed=self.generator
+            )
+            total += ops.sum(noise * ops.convert_to_tensor(variable))
+        total *= self.scale
+        return total - ops.stop_gradient(total)
+
+
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class GradientNoise(keras.Model):
     """Computes what another model does; its gradients in training are noisy.
@@ -86,14 +117,10 @@ class GradientNoise(keras.Model):
         super().__init__(**kwargs)
         self.inner = inner
         self.scale_range = tuple(scale)
-        self.scale_initializer = LogUniform(*scale)
-        self.scale = self.add_weight(
-            name="scale",
-            shape=(),
-            initializer=self.scale_initializer,
-            trainable=False,
-        )
-        self.generator = keras.random.SeedGenerator(0)
+        # A layer of its own, after the model: the model's weights keep their
+        # places, and so a problem its initial values.
+        self.noise = NoiseLoss(*scale)
+        self.noise.build(None)
         self.build(inner.input_shape)
 
     def build(self, input_shape):
@@ -102,18 +129,8 @@ class GradientNoise(keras.Model):
     def call(self, inputs, training=None):
         outputs = self.inner(inputs, training=training)
         if training:
-            total = sum(
-                ops.sum(self._noise(value) * value)
-                for value in self.inner.trainable_variables
-            )
-            total = ops.cast(self.scale, total.dtype) * total
-            self.add_loss(total - ops.stop_gradient(total))
+            self.add_loss(self.noise.call(self.inner.trainable_variables))
         return outputs
-
-    def _noise(self, value):
-        return keras.random.normal(
-            value.shape, dtype=value.dtype, seed=self.generator
-        )
 
     def get_config(self):
         inner = keras.saving.serialize_keras_object(self.inner)

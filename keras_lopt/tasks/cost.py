@@ -9,6 +9,14 @@ import math
 
 import tensorflow as tf
 
+#: Nodes that compute nothing.
+_FREE = {
+    *("Const", "Fill", "ZerosLike", "Identity", "Placeholder", "Reshape"),
+    *("ExpandDims", "Squeeze", "Pack", "Unpack", "ConcatV2", "Split", "SplitV"),
+    *("Slice", "StridedSlice", "GatherV2", "ResourceGather", "Transpose"),
+    *("BroadcastTo", "Tile", "Cast", "StopGradient", "ReadVariableOp"),
+    *("TensorListGetItem", "TensorListStack", "TensorListFromTensor"),
+}
 #: A step is the loss and its gradient: about three times the loss.
 _STEP_PER_LOSS = 3.0
 
@@ -80,6 +88,8 @@ def _trips(op):
 
 def _op_flops(op):
     """Operations of one node: of products, two for each multiplication."""
+    if op.type in _FREE:
+        return 0
     outputs = sum(_size(t) for t in op.outputs if t.dtype.is_floating)
     if op.type in ("MatMul", "BatchMatMulV2", "BatchMatMul"):
         is_transposed = op.type == "MatMul" and op.get_attr("transpose_a")

