@@ -7,8 +7,11 @@ tasks.get("conv_fc", data="tfds:cifar10@16")
 import dataclasses
 import functools
 import hashlib
+import importlib.resources
+import importlib.util
 import os
 import pathlib
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -57,6 +60,13 @@ def is_available(name):
 
 
 def _builder(name):
+    # TFDS 4.9.10 uses importlib_resources without requiring it; from Python
+    # 3.11 on, Python's own module is the same.
+    if (
+        "importlib_resources" not in sys.modules
+        and not importlib.util.find_spec("importlib_resources")
+    ):
+        sys.modules["importlib_resources"] = importlib.resources
     import tensorflow_datasets as tfds
 
     return tfds.builder(name, data_dir=_settings.data_dir)

@@ -40,7 +40,8 @@ def test_cost_of_a_loop_counts_its_steps():
         ).flops
         for n in (4, 12)
     )
-    assert long / short == pytest.approx(3.0, rel=0.1)
+    # Keras traces one step more, before the loop.
+    assert long / short == pytest.approx(13 / 5, rel=0.1)
 
 
 def test_the_list_has_sizes_and_costs(capsys):

@@ -12,8 +12,8 @@ class EmbeddedDigits(tfds.core.GeneratorBasedBuilder):
     """200 digits of 8x8 pixels to train on and 40 to test."""
 
     VERSION = tfds.core.Version("1.0.0")
-    # TFDS looks for the files of a builder's package; this one has none.
-    __module__ = "embedded_digits"
+    # TFDS looks for files of a builder in its package, which must be a folder.
+    __module__ = "keras_lopt.embedded_digits"
 
     def _info(self):
         features = {
