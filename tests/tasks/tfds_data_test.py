@@ -84,7 +84,7 @@ def test_images_are_resized_and_make_tasks(settings):
     sharp, small = (
         tfds_data.images("embedded_digits", size).inputs for size in (None, 4)
     )
-    assert small.mean() == pytest.approx(sharp.mean(), rel=0.02)
+    assert small.mean() == pytest.approx(sharp.mean(), rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10"])
