@@ -27,7 +27,7 @@ def loaded(name):
         yield module
     finally:
         sys.path[:] = path
-        for shared in ("_command", "_package"):
+        for shared in ("_command", "_package", "_tasks"):
             sys.modules.pop(shared, None)
         for flag in set(flags.FLAGS) - before:
             delattr(flags.FLAGS, flag)

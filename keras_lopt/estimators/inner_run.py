@@ -109,7 +109,9 @@ class InnerRun:
             # given anew for every value of it.
             def batch(use, i):
                 index = tf.stack([problem, i])
-                return tuple(tf.gather_nd(data, index) for data in batches[use])
+                return tf.nest.map_structure(
+                    lambda data: tf.gather_nd(data, index), batches[use]
+                )
 
             return self._advance_one(
                 self.theta_vector.unpack(theta),

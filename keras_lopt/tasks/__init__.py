@@ -5,19 +5,46 @@ compiled program. A *problem* of a task is one inner training run: its initial
 values, its data order and its dynamic variation all follow from one seed.
 """
 
+from keras_lopt.tasks import (
+    augment,
+    families,
+    registry,
+    sources,
+    suites,
+    tfds_data,
+)
+from keras_lopt.tasks.augment import augmented
 from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.datasets import Dataset
+from keras_lopt.tasks.cost import Cost, task_cost
+from keras_lopt.tasks.dataset import Dataset
 from keras_lopt.tasks.mlp import breast_cancer_mlp, digits_mlp, wine_mlp
-from keras_lopt.tasks.registry import get, names
+from keras_lopt.tasks.normalizers import FromStart, Normalizer
+from keras_lopt.tasks.registry import Family, family, get, names
+from keras_lopt.tasks.user import as_dataset, from_keras
 from keras_lopt.tasks.variation import Variation
 
 __all__ = [
+    "Cost",
     "Dataset",
+    "Family",
+    "FromStart",
+    "Normalizer",
     "Task",
     "Variation",
+    "as_dataset",
+    "augment",
+    "augmented",
     "breast_cancer_mlp",
     "digits_mlp",
+    "families",
+    "family",
+    "from_keras",
     "get",
     "names",
+    "registry",
+    "sources",
+    "suites",
+    "task_cost",
+    "tfds_data",
     "wine_mlp",
 ]

@@ -2,11 +2,12 @@
 
 import math
 
-import keras
 import tensorflow as tf
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.tasks import batches, initialization
+from keras_lopt.tasks import batches, checking, initialization
+from keras_lopt.tasks.losses import loss_function, loss_name
+from keras_lopt.tasks.normalizers import FromStart, Normalizer
 from keras_lopt.tasks.variation import Variation, name_code
 
 
@@ -22,12 +23,21 @@ class Task:
             Its weights' values are never used: every problem starts from
             fresh ones.
         loss: A Keras loss or its name; `loss(targets, outputs)` must be a
-            scalar.
+            scalar. A dict, list or tuple of losses for a model of several
+            outputs; None for a model that adds its losses itself. What the
+            model's layers add and its regularizers count as well.
         dataset: A `tasks.Dataset`.
         batch_size: Examples a step, drawn with replacement.
         variation: A `tasks.Variation`: what differs between problems.
         max_loss: Ceiling of the normalised loss; a non-finite loss becomes
             this. Default: twice the loss of guessing, 2 log(num_classes) nats.
+        normalizer: A `tasks.Normalizer` or `tasks.FromStart` in place of
+            `max_loss`. Default where targets are no class numbers:
+            `FromStart()`.
+
+    Attributes:
+        loss: As it was given: what `compile` takes.
+        loss_fn: Function of targets and outputs.
     """
 
     def __init__(
@@ -39,6 +49,7 @@ class Task:
         batch_size,
         variation=None,
         max_loss=None,
+        normalizer=None,
     ):
         train_size = dataset.range("train")[1]
         check_integer("batch_size", batch_size, 1)
@@ -47,34 +58,31 @@ class Task:
                 f"`batch_size` must be <= {train_size}, the size of the "
                 f"training split. Received: batch_size={batch_size}"
             )
-        if max_loss is None:
-            max_loss = 2.0 * math.log(dataset.num_classes)
-        check_number("max_loss", max_loss, "(0, inf)")
         self.name = name
         self.model_fn = model_fn
-        self.model = model_fn()
-        self.loss_fn = _loss_function(loss)
+        with initialization.recorded() as said:
+            self.model = model_fn()
+        self.loss = loss
+        self.loss_fn = loss_function(loss)
         self.dataset = dataset
         self.batch_size = batch_size
         self.variation = Variation() if variation is None else variation
-        self.max_loss = max_loss
-        self._initializers = initialization.initializers(self.model)
-        # Eager tensors: captured by compiled functions, not copied into them.
-        self._inputs = tf.constant(dataset.inputs)
-        self._targets = tf.constant(dataset.targets)
-        self._check_loss()
+        self._initializers = initialization.initializers(self.model, said)
+        self._tables = {}
+        checking.check_variation(self)
+        checking.check_loss(self)
+        self.normalizer = self._normalizer(max_loss, normalizer)
+        self.max_loss = self.normalizer.ceiling
 
-    def _check_loss(self):
-        seed = tf.constant([0, 0])
-        first = slice(0, self.batch_size)
-        batch = self._inputs[first], self._targets[first]
-        loss, _ = self.train_loss(*self.begin(seed), batch, seed)
-        if loss.shape.rank != 0:
-            raise ValueError(
-                f"`loss` of task {self.name!r} must be a scalar for a batch. "
-                f"Received: loss={_loss_name(self.loss_fn)}, of shape "
-                f"{tuple(loss.shape)}; use a keras.losses.Loss with a reduction"
-            )
+    def _normalizer(self, max_loss, normalizer):
+        """What is said of the scale of losses, or the default."""
+        if max_loss is not None:
+            check_number("max_loss", max_loss, "(0, inf)")
+            return Normalizer(ceiling=max_loss)
+        if normalizer is None and self.dataset.num_classes is not None:
+            ceiling = 2.0 * math.log(max(2, self.dataset.num_classes))
+            return Normalizer(ceiling=ceiling)
+        return (normalizer or FromStart()).resolve(self)
 
     @property
     def num_params(self):
@@ -90,11 +98,12 @@ class Task:
         Returns:
             Lists of trainable and of non-trainable values, as the model's.
         """
-        scale = self.variation.scale("init_scale", seed)
-        scale /= self.variation.scale("reparametrization", seed)
+        variables = self.model.trainable_variables
+        init_scale = self.variation.scale("init_scale", seed)
+        factors = self.variation.factors(seed, len(variables))
         params = [
-            self._fresh_value(v, seed) * tf.cast(scale, v.dtype)
-            for v in self.model.trainable_variables
+            self._fresh_value(v, seed) * tf.cast(init_scale / factor, v.dtype)
+            for v, factor in zip(variables, factors)
         ]
         non_trainable = [
             self._fresh_value(v, seed)
@@ -128,17 +137,38 @@ class Task:
         draw = batches.draw_function(
             self.variation,
             self.dataset.num_classes,
+            self.num_pixels,
             self.batch_size,
             *(seeds.shape[0], num_steps),
         )
         place = [name_code(split), *self.dataset.range(split)]
-        indices, labels, scales = draw(seeds, steps, tf.constant(place))
+        table = self._class_table(split)
+        indices, view = draw(seeds, steps, tf.constant(place), table)
         # Gathered outside XLA, whose gather on CPU costs as much as the model.
-        inputs = tf.gather(self._inputs, indices)
-        scales = tf.reshape(scales, [-1] + [1] * (inputs.shape.rank - 1))
-        targets = tf.gather(self._targets, indices)
-        targets = tf.gather(labels, targets, axis=1, batch_dims=1)
-        return inputs * scales, targets
+        drawn = tf.nest.map_structure(
+            lambda data: tf.gather(data, indices), self.dataset.tensors
+        )
+        return batches.see(view, *drawn)
+
+    @property
+    def num_pixels(self):
+        """Number of entries of an input."""
+        inputs = tf.nest.flatten(self.dataset.inputs)
+        return math.prod(inputs[0].shape[1:])
+
+    def _class_table(self, split):
+        """Of `batches.class_table`; empty where classes are not chosen."""
+        if self.variation.class_subset is None:
+            return tf.zeros([0, 0], tf.int32)
+        if split not in self._tables:
+            start, _ = self.dataset.range(split)
+            targets = self.dataset.arrays(split)[1]
+            table = batches.class_table(
+                targets, start, self.dataset.num_classes
+            )
+            with tf.init_scope():
+                self._tables[split] = tf.constant(table)
+        return self._tables[split]
 
     def train_loss(self, params, non_trainable, batch, seed):
         """Loss that an inner step descends.
@@ -152,58 +182,49 @@ class Task:
         Returns:
             The scalar loss and the new non-trainable values.
         """
-        outputs, non_trainable = self._outputs(
+        outputs, non_trainable, added = self.call(
             params, non_trainable, batch[0], seed, training=True
         )
-        return self.loss_fn(batch[1], outputs), non_trainable
+        return self._total(batch[1], outputs, added), non_trainable
 
     def eval_loss(self, params, non_trainable, batch, seed):
         """The scalar loss with the model in inference mode."""
-        outputs, _ = self._outputs(
+        outputs, _, added = self.call(
             params, non_trainable, batch[0], seed, training=False
         )
-        return self.loss_fn(batch[1], outputs)
+        return self._total(batch[1], outputs, added)
 
-    def _outputs(self, params, non_trainable, inputs, seed, training):
-        factor = self.variation.scale("reparametrization", seed)
+    def _total(self, targets, outputs, added):
+        """The loss with what layers add to it, as `fit` has it."""
+        loss = self.loss_fn(targets, outputs)
+        for part in added:
+            loss += tf.reduce_sum(tf.cast(part, loss.dtype))
+        return tf.cast(loss, tf.float32)
+
+    def call(self, params, non_trainable, inputs, seed, training):
+        """Outputs, new non-trainable values and added losses of the model."""
+        factors = self.variation.factors(seed, len(params))
         return self.model.stateless_call(
-            [p * tf.cast(factor, p.dtype) for p in params],
+            [p * tf.cast(f, p.dtype) for p, f in zip(params, factors)],
             non_trainable,
             inputs,
             training=training,
+            return_losses=True,
         )
 
     def bounded(self, loss):
-        """The loss in [0, max_loss]; non-finite becomes max_loss."""
-        loss = tf.where(tf.math.is_finite(loss), loss, self.max_loss)
-        return tf.clip_by_value(loss, 0.0, self.max_loss)
+        """The loss, normalised, in [0, max_loss]; non-finite is max_loss."""
+        return self.normalizer(loss)
 
     def describe(self):
         """What makes this task this task, as JSON types."""
         return {
             "name": self.name,
             "dataset": self.dataset.name,
-            "loss": _loss_name(self.loss_fn),
+            "loss": loss_name(self.loss_fn),
             "batch_size": self.batch_size,
             "max_loss": self.max_loss,
+            "normalizer": vars(self.normalizer),
             "params": [list(v.shape) for v in self.model.trainable_variables],
             "variation": vars(self.variation),
         }
-
-
-def _loss_function(loss):
-    """The Keras loss of this name, or the function as it is."""
-    function = keras.losses.get(loss)
-    if not callable(function):
-        raise ValueError(
-            "`loss` must be a Keras loss, its name, or a function of targets "
-            f"and outputs. Received: loss={loss!r}"
-        )
-    return function
-
-
-def _loss_name(function):
-    """Name of a Keras loss, of a function, or of an object's class."""
-    names = (getattr(function, n, None) for n in ("name", "__name__"))
-    strings = [name for name in names if isinstance(name, str)]
-    return strings[0] if strings else type(function).__name__

@@ -2,49 +2,54 @@
 
 import functools
 
+import numpy as np
 import tensorflow as tf
+
+from keras_lopt.tasks.dataset import as_seen
+
+_fold_in = tf.random.experimental.stateless_fold_in
 
 
 @functools.lru_cache(maxsize=64)
-def draw_function(variation, num_classes, batch_size, problems, num_steps):
+def draw_function(
+    variation, num_classes, pixels, batch_size, problems, num_steps
+):
     """Compiled: what a task gathers its batches with, for any split.
 
     Args:
         variation: A `tasks.Variation`.
-        num_classes: Number of classes of the data.
+        num_classes: Number of classes of the data, or None.
+        pixels: Number of entries of an input.
         batch_size: Examples a step.
         problems, num_steps: q and t.
 
     Returns:
-        Function from seeds [q, 2], first steps [q] and a split, as the code of
-        its name, start and size [3], to indices [q, t, batch], label tables
-        [q, classes] and input scales [q].
+        Function from seeds [q, 2], first steps [q], a split, as the code of
+        its name, start and size [3], and its `class_table` to indices
+        [q, t, batch] and `Variation.view`s, with q in front.
     """
-    fold_in = tf.random.experimental.stateless_fold_in
 
-    def draw_step(seed, step, split):
-        _, start, size = tf.unstack(split)
-        seed = fold_in(seed, step)
-        return start + tf.random.stateless_uniform(
-            (batch_size,), seed, 0, size, tf.int32, alg="philox"
-        )
-
-    def draw_problem(seed, first, split):
-        data_seed = fold_in(seed, split[0])
+    def draw_problem(seed, first, split, table):
+        data_seed = _fold_in(seed, split[0])
+        view = variation.view(seed, num_classes, pixels)
         indices = tf.map_fn(
-            lambda i: draw_step(data_seed, first + i, split),
+            lambda i: _draw_step(
+                _fold_in(data_seed, first + i), split, table, view, batch_size
+            ),
             tf.range(num_steps),
         )
-        classes = tf.range(num_classes)
-        labels = variation.permute(classes, num_classes, seed)
-        return indices, labels, variation.scale("input_scale", seed)
+        return indices, view
 
     @functools.partial(tf.function, jit_compile=True)
-    def draw(seeds, steps, split):
+    def draw(seeds, steps, split, table):
+        spec = tf.nest.map_structure(
+            lambda t: tf.TensorSpec(t.shape, t.dtype),
+            variation.view(seeds[0], num_classes, pixels),
+        )
         return tf.map_fn(
-            lambda args: draw_problem(*args, split),
+            lambda args: draw_problem(*args, split, table),
             (seeds, steps),
-            fn_output_signature=(tf.int32, tf.int32, tf.float32),
+            fn_output_signature=(tf.int32, spec),
         )
 
     with tf.init_scope():  # One function for all replicas and callers.
@@ -52,4 +57,77 @@ def draw_function(variation, num_classes, batch_size, problems, num_steps):
             tf.TensorSpec([problems, 2], tf.int32),
             tf.TensorSpec([problems], tf.int32),
             tf.TensorSpec([3], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
         )
+
+
+def _draw_step(seed, split, table, view, batch_size):
+    """[batch] indices of examples of a split."""
+    _, start, size = tf.unstack(split)
+    if "classes" not in view:
+        return start + tf.random.stateless_uniform(
+            (batch_size,), seed, 0, size, tf.int32, alg="philox"
+        )
+    drawn = tf.random.stateless_uniform((2, batch_size), seed, alg="philox")
+    # A class, then one of its examples: every one of its classes as often.
+    kinds = view["classes"].shape[0]
+    classes = tf.gather(view["classes"], _scaled(drawn[0], kinds))
+    counts = tf.gather(table[:, 0], classes)
+    rows = tf.gather(table, classes)  # [batch, 1 + most]
+    position = _scaled(drawn[1], counts)
+    return tf.gather(rows, 1 + position, axis=1, batch_dims=1)
+
+
+def _scaled(uniform, count):
+    """Integers in [0, count) of numbers in [0, 1), of which some round to 1."""
+    scaled = tf.cast(uniform * tf.cast(count, tf.float32), tf.int32)
+    return tf.minimum(scaled, count - 1)
+
+
+def class_table(targets, start, num_classes):
+    """Where the examples of each class are.
+
+    Args:
+        targets: [n] class numbers of a split.
+        start: Index of the split's first example.
+        num_classes: Number of classes.
+
+    Returns:
+        [classes, 1 + most] int32: how many, then their indices.
+    """
+    counts = np.bincount(targets, minlength=num_classes)
+    table = np.zeros([num_classes, 1 + counts.max()], np.int32)
+    for row, count, label in zip(table, counts, range(num_classes)):
+        row[0] = count
+        row[1 : 1 + count] = start + np.flatnonzero(targets == label)
+    return table
+
+
+def see(view, inputs, targets):
+    """Examples of problems as they see them.
+
+    Args:
+        view: From `Variation.view`, with the problems' axis q in front.
+        inputs, targets: Nests of tensors [q, ..., *example].
+
+    Returns:
+        Inputs and targets.
+    """
+    inputs, targets = as_seen((inputs, targets))
+    inputs = tf.nest.map_structure(lambda x: _seen_input(x, view), inputs)
+    if "labels" in view:
+        targets = tf.gather(view["labels"], targets, axis=1, batch_dims=1)
+    return inputs, targets
+
+
+def _seen_input(inputs, view):
+    if not inputs.dtype.is_floating:
+        return inputs
+    if "pixels" in view:
+        flat = tf.reshape(
+            inputs, [inputs.shape[0], -1, view["pixels"].shape[1]]
+        )
+        flat = tf.gather(flat, view["pixels"], axis=2, batch_dims=1)
+        inputs = tf.reshape(flat, inputs.shape)
+    scales = tf.reshape(view["scale"], [-1] + [1] * (inputs.shape.rank - 1))
+    return inputs * scales

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from sklearn import datasets as sklearn_datasets
 
-from keras_lopt.checks import check_integer
+from keras_lopt.tasks.dataset import Dataset
 
 SPLIT_FRACTIONS = {
     "train": 0.60,
@@ -21,113 +21,14 @@ SPLIT_FRACTIONS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Dataset:
-    """Examples in memory.
-
-    Args:
-        name: Of the data.
-        inputs: [n, ...] float32.
-        targets: [n] int32 (or int64) class numbers.
-        num_classes: Number of classes.
-        splits: Dict from split name to (start, size), ranges of the examples
-            that do not overlap; `train` must be among them.
-    """
-
-    name: str
-    inputs: np.ndarray
-    targets: np.ndarray
-    num_classes: int
-    splits: dict
-
-    def __post_init__(self):
-        check_integer("num_classes", self.num_classes, 1)
-        self._check_dtype("inputs", ("float32",))
-        self._check_dtype("targets", ("int32", "int64"))
-        self._check_values()
-        if not isinstance(self.splits, dict) or "train" not in self.splits:
-            raise ValueError(
-                f"`splits` of dataset {self.name!r} must be a dict with the "
-                f"split 'train'. Received: splits={self.splits!r}"
-            )
-        for split, value in self.splits.items():
-            self._check_split(f"splits[{split!r}]", value)
-        self._check_overlap()
-
-    def _check_dtype(self, field, names):
-        value = getattr(self, field)
-        is_array = isinstance(value, np.ndarray)
-        if not is_array or value.dtype.name not in names:
-            found = value.dtype if is_array else type(value).__name__
-            raise ValueError(
-                f"`{field}` of dataset {self.name!r} must be a NumPy array of "
-                f"{' or '.join(names)}. Received: {found}"
-            )
-
-    def _check_values(self):
-        shapes = self.inputs.shape, self.targets.shape
-        if len(shapes[1]) != 1 or shapes[0][:1] != shapes[1] or 0 in shapes[1]:
-            raise ValueError(
-                f"`inputs` and `targets` of dataset {self.name!r} must be of "
-                "the same examples, one or more, and `targets` of one number "
-                f"each. Received: shapes {shapes[0]} and {shapes[1]}"
-            )
-        low, high = int(self.targets.min()), int(self.targets.max())
-        if low < 0 or high >= self.num_classes:
-            raise ValueError(
-                "`targets` must be class numbers in [0, num_classes). Received:"
-                f" num_classes={self.num_classes}, targets in [{low}, {high}]"
-            )
-        if not np.all(np.isfinite(self.inputs)):
-            raise ValueError(
-                f"`inputs` of dataset {self.name!r} must be finite. Received: "
-                f"{int(np.sum(~np.isfinite(self.inputs)))} non-finite entries"
-            )
-
-    def _check_split(self, field, value):
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise ValueError(
-                f"`{field}` of dataset {self.name!r} must be a pair "
-                f"(start, size). Received: {field}={value!r}"
-            )
-        start, size = value
-        check_integer(f"{field}[0]", start, 0)
-        check_integer(f"{field}[1]", size, 1)
-        if start + size > len(self.inputs):
-            raise ValueError(
-                f"`{field}` of dataset {self.name!r} must end within its "
-                f"{len(self.inputs)} examples. Received: start={start}, "
-                f"size={size}"
-            )
-
-    def _check_overlap(self):
-        ranges = sorted((*self.splits[split], split) for split in self.splits)
-        for (start, size, split), (following, _, other) in zip(
-            ranges, ranges[1:]
-        ):
-            if following < start + size:
-                raise ValueError(
-                    f"`splits` of dataset {self.name!r} must not overlap. "
-                    f"Received: {split!r} ends at {start + size}, {other!r} "
-                    f"starts at {following}"
-                )
-
-    def range(self, split):
-        """(start, size) of a split."""
-        if split not in self.splits:
-            raise ValueError(
-                f"`split` must be one of {list(self.splits)}. "
-                f"Received: split={split!r}"
-            )
-        return self.splits[split]
-
-    def arrays(self, split):
-        """Inputs and targets of a whole split."""
-        start, size = self.range(split)
-        return (
-            self.inputs[start : start + size],
-            self.targets[start : start + size],
-        )
+def split_ranges(size):
+    """Ranges of `SPLIT_FRACTIONS` of `size` examples, as `Dataset.splits`."""
+    bounds = np.cumsum([0.0, *SPLIT_FRACTIONS.values()]) * size
+    bounds = np.round(bounds).astype(int)
+    return {
+        split: (int(start), int(stop - start))
+        for split, start, stop in zip(SPLIT_FRACTIONS, bounds, bounds[1:])
+    }
 
 
 def split_arrays(name, inputs, targets, num_classes, standardize=False):
@@ -141,22 +42,22 @@ def split_arrays(name, inputs, targets, num_classes, standardize=False):
             anything about itself.
     """
     order = np.random.default_rng(0).permutation(len(inputs))
-    bounds = np.cumsum([0.0, *SPLIT_FRACTIONS.values()]) * len(inputs)
-    bounds = np.round(bounds).astype(int)
-    splits = {
-        split: (int(start), int(stop - start))
-        for split, start, stop in zip(SPLIT_FRACTIONS, bounds, bounds[1:])
-    }
+    splits = split_ranges(len(inputs))
     inputs = inputs[order]
     if standardize:
         inputs = _standardize(inputs, *splits["train"])
     return Dataset(
         name,
-        np.ascontiguousarray(inputs, dtype=np.float32),
+        np.ascontiguousarray(inputs, dtype=_dtype(inputs)),
         np.ascontiguousarray(targets[order], dtype=np.int32),
         num_classes,
         splits,
     )
+
+
+def _dtype(array):
+    """Tokens and bytes stay what they are; all other numbers are float32."""
+    return array.dtype if array.dtype in ("int32", "uint8") else np.float32
 
 
 @functools.cache
@@ -186,6 +87,51 @@ def breast_cancer():
     return split_arrays(
         "breast_cancer", bunch.data, bunch.target, 2, standardize=True
     )
+
+
+@functools.cache
+def diabetes():
+    """442 patients, 10 standardised measurements, standardised progression."""
+    bunch = sklearn_datasets.load_diabetes(scaled=False)
+    columns = np.concatenate([bunch.data, bunch.target[:, None]], axis=1)
+    dataset = split_arrays(
+        "diabetes",
+        columns,
+        np.zeros(len(columns), np.int32),
+        num_classes=1,
+        standardize=True,
+    )
+    return Dataset(
+        "diabetes",
+        np.ascontiguousarray(dataset.inputs[:, :-1]),
+        np.ascontiguousarray(dataset.inputs[:, -1:]),
+        None,
+        dataset.splits,
+    )
+
+
+@functools.cache
+def digit_images(size=8):
+    """`digits` as images [n, size, size, 1]."""
+    flat = digits(size)
+    inputs = flat.inputs.reshape(-1, size, size, 1)
+    return dataclasses.replace(flat, inputs=inputs)
+
+
+@functools.cache
+def autoencoding(dataset):
+    """The dataset whose targets are its inputs."""
+    return dataclasses.replace(
+        dataset, targets=dataset.inputs, num_classes=None
+    )
+
+
+@functools.cache
+def nothing():
+    """No data: for models that compute their own loss."""
+    column = np.zeros([len(SPLIT_FRACTIONS), 1], np.float32)
+    splits = {split: (i, 1) for i, split in enumerate(SPLIT_FRACTIONS)}
+    return Dataset("nothing", column, column, None, splits)
 
 
 def _standardize(columns, start, size):

@@ -9,7 +9,10 @@ and `_with_axes`.
 """
 
 import collections
+import contextlib
 import copy
+import math
+from unittest import mock
 
 import keras
 import tensorflow as tf
@@ -77,11 +80,63 @@ class UnitForgetBias(keras.initializers.Initializer):
         return ops.concatenate(parts)
 
 
-def initializers(model):
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class LogUniform(keras.initializers.Initializer):
+    """Log-uniform numbers.
+
+    Args:
+        low, high: Range, above 0.
+        seed: As for Keras's random initializers.
+    """
+
+    def __init__(self, low, high, seed=None):
+        self.low, self.high, self.seed = low, high, seed
+
+    def __call__(self, shape, dtype=None):
+        exponent = keras.random.uniform(
+            shape,
+            math.log(self.low),
+            math.log(self.high),
+            dtype=dtype,
+            seed=self.seed,
+        )
+        return ops.exp(exponent)
+
+    def get_config(self):
+        return {"low": self.low, "high": self.high, "seed": self.seed}
+
+
+@contextlib.contextmanager
+def recorded():
+    """Context whose value gets what `add_weight` is told in it.
+
+    Models of layers that do not keep their initializers are made in it.
+
+    Yields:
+        Dict from id of a variable to its Keras initializer.
+    """
+    said = {}
+    add_weight = layers.Layer.add_weight
+
+    def recording(layer, *args, **kwargs):
+        variable = add_weight(layer, *args, **kwargs)
+        initializer = args[1] if len(args) > 1 else kwargs.get("initializer")
+        if initializer is None:  # Keras's default.
+            is_float = "float" in variable.dtype
+            initializer = "glorot_uniform" if is_float else "zeros"
+        said[id(variable)] = keras.initializers.get(initializer)
+        return variable
+
+    with mock.patch.object(layers.Layer, "add_weight", recording):
+        yield said
+
+
+def initializers(model, said=()):
     """How the weights of a model begin.
 
     Args:
         model: A built Keras model.
+        said: From `recorded`: of the weights of which no layer says it.
 
     Returns:
         Dict from id of a variable to its Keras initializer; states of seed
@@ -98,18 +153,22 @@ def initializers(model):
             owners[id(variable)].append(layer)
     variables = model.trainable_variables + model.non_trainable_variables
     return {
-        id(variable): _initializer(owners[id(variable)] or [model], variable)
+        id(variable): _initializer(
+            owners[id(variable)] or [model], variable, dict(said)
+        )
         for variable in variables
         if variable.name != SEED_STATE
     }
 
 
-def _initializer(owners, variable):
+def _initializer(owners, variable, said):
     """What one of the layers that have `variable` says."""
     for layer in owners:  # A wrapper may have its layer's kernel as well.
         initializer = _said(layer, variable.name) or _unsaid(layer, variable)
         if initializer is not None:
             return initializer
+    if id(variable) in said:
+        return said[id(variable)]
     attribute = f"{variable.name}_initializer"
     raise ValueError(
         f"Layer {owners[0].name!r} must have an attribute `{attribute}` for "

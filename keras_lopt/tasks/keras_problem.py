@@ -3,7 +3,7 @@
 Here the meta-trainer's inner run and `model.fit` meet:
 
     model = problem_model(task)
-    model.compile(optimizer, loss=task.loss_fn)
+    model.compile(optimizer, loss=task.loss)
     load_problem(task, model, seed)
     x, y = problem_batches(task, seed, num_steps)
     model.fit(x, y, batch_size=task.batch_size, shuffle=False)
@@ -14,10 +14,12 @@ takes the same steps, from the same values, on the same batches.
 import functools
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_lopt.checks import check_integer
+from keras_lopt.tasks import batches
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
@@ -26,13 +28,16 @@ class Reparametrized(keras.Model):
 
     Args:
         inner: A built Keras model. Its trainable weights are this model's.
+        per_tensor: Whether there is a factor for each of them.
     """
 
-    def __init__(self, inner, **kwargs):
+    def __init__(self, inner, per_tensor=False, **kwargs):
         super().__init__(**kwargs)
         self.inner = inner
+        self.per_tensor = per_tensor
+        shape = (len(inner.trainable_variables),) if per_tensor else ()
         self.factor = self.add_weight(
-            name="factor", shape=(), initializer="ones", trainable=False
+            name="factor", shape=shape, initializer="ones", trainable=False
         )
         self.build(inner.input_shape)
 
@@ -40,24 +45,35 @@ class Reparametrized(keras.Model):
         self.built = True  # Both weights and sublayers are there already.
 
     def call(self, inputs, training=None):
+        trainable = self.inner.trainable_variables
+        factors = ops.broadcast_to(self.factor, [len(trainable)])
         params = [
-            value * ops.cast(self.factor, value.dtype)
-            for value in self.inner.trainable_variables
+            value * ops.cast(factors[i], value.dtype)
+            for i, value in enumerate(trainable)
         ]
         variables = self.inner.non_trainable_variables
-        outputs, values = self.inner.stateless_call(
+        outputs, values, losses = self.inner.stateless_call(
             params,
             [ops.convert_to_tensor(v) for v in variables],
             inputs,
             training=training,
+            return_losses=True,
         )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+        # Not tracked like other attributes: tensors of this call.
+        self.__dict__["call_losses"] = losses
         return outputs
+
+    @property
+    def losses(self):
+        """Those of the inner model, with the values it computes with."""
+        return list(self.__dict__.get("call_losses", ()))
 
     def get_config(self):
         inner = keras.saving.serialize_keras_object(self.inner)
-        return {**super().get_config(), "inner": inner}
+        own = {"inner": inner, "per_tensor": self.per_tensor}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config):
@@ -75,9 +91,9 @@ def problem_model(task):
         A fresh, uncompiled model; its weights' values mean nothing yet.
     """
     model = task.model_fn()
-    if task.variation.reparametrization == (1.0, 1.0):
+    if not task.variation.reparametrizes:
         return model
-    return Reparametrized(model)
+    return Reparametrized(model, task.variation.per_tensor)
 
 
 def load_problem(task, model, seed):
@@ -121,10 +137,12 @@ def problem_batches(task, seed, num_steps):
         `task.batch_size` examples are a step's batch.
     """
     check_integer("num_steps", num_steps, 1)
-    batches = task.draw_batches(
+    drawn = task.draw_batches(
         _checked(seed)[None], tf.constant([0]), num_steps, "train"
     )
-    return tuple(tf.reshape(b, [-1, *b.shape[3:]]) for b in batches)
+    return tf.nest.map_structure(
+        lambda b: tf.reshape(b, [-1, *b.shape[3:]]), drawn
+    )
 
 
 def problem_split(task, seed, split):
@@ -138,9 +156,14 @@ def problem_split(task, seed, split):
     Returns:
         (x, y) of shapes [size of the split, ...].
     """
-    inputs, targets = task.dataset.arrays(split)
-    scale, labels = _compiled_view(task)(_checked(seed))
-    return inputs * scale, tf.gather(labels, targets)
+    arrays = task.dataset.arrays(split)
+    view = _compiled_view(task)(_checked(seed))
+    if "classes" in view:
+        kept = np.isin(arrays[1], view["classes"])
+        arrays = tf.nest.map_structure(lambda a: a[kept], arrays)
+    view, arrays = tf.nest.map_structure(lambda a: a[None], (view, arrays))
+    arrays = tf.nest.map_structure(tf.constant, arrays)
+    return tf.nest.map_structure(lambda a: a[0], batches.see(view, *arrays))
 
 
 # Compiled like the inner run, because XLA's random numbers are not those of
@@ -154,21 +177,22 @@ def _compiled_begin(task):
     @functools.partial(tf.function, jit_compile=True)
     def begin(seed):
         params, non_trainable = task.begin(seed)
-        factor = task.variation.scale("reparametrization", seed)
-        return params, non_trainable, factor
+        factors = task.variation.factors(seed, len(params))
+        per_tensor = task.variation.per_tensor
+        return params, non_trainable, factors if per_tensor else factors[0]
 
     return begin
 
 
 @functools.lru_cache(maxsize=16)
 def _compiled_view(task):
-    """Function from a seed to input scale and labels [num_classes]."""
+    """Function from a seed to a `Variation.view`."""
 
     @functools.partial(tf.function, jit_compile=True)
     def view(seed):
-        classes = task.dataset.num_classes
-        labels = task.variation.permute(tf.range(classes), classes, seed)
-        return task.variation.scale("input_scale", seed), labels
+        return task.variation.view(
+            seed, task.dataset.num_classes, task.num_pixels
+        )
 
     return view
 

@@ -9,6 +9,31 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
+class Cosine(keras.layers.Layer):
+    """cos(x): the activation that Keras does not have."""
+
+    def call(self, inputs):
+        return ops.cos(inputs)
+
+
+def activation(name):
+    """The layer of an activation function.
+
+    Args:
+        name: Of a Keras activation, "cos", or "leaky_relu_0.2" with a slope;
+            or a list of names of Keras: then each problem draws one of them.
+    """
+    if not isinstance(name, str):
+        return VariedActivation(name)
+    if name == "cos":
+        return Cosine()
+    if name.startswith("leaky_relu_"):
+        slope = float(name.removeprefix("leaky_relu_"))
+        return keras.layers.LeakyReLU(negative_slope=slope)
+    return keras.layers.Activation(name)
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
 class RandomChoice(keras.initializers.Initializer):
     """Uniform integers in [0, count), as floats.
 

@@ -3,9 +3,8 @@
 import keras
 
 from keras_lopt.checks import check_integer
-from keras_lopt.tasks import datasets
+from keras_lopt.tasks import datasets, layers
 from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.layers import VariedActivation
 from keras_lopt.tasks.registry import register
 
 
@@ -35,7 +34,7 @@ def mlp_task(dataset, hidden, activation, batch_size, variation, max_loss=None):
         x = inputs
         for width in hidden:
             x = keras.layers.Dense(width)(x)
-            x = _activation_layer(activation)(x)
+            x = layers.activation(activation)(x)
         outputs = keras.layers.Dense(dataset.num_classes)(x)
         return keras.Model(inputs, outputs)
 
@@ -43,12 +42,6 @@ def mlp_task(dataset, hidden, activation, batch_size, variation, max_loss=None):
     name = f"{dataset.name}_mlp_" + "-".join(map(str, sizes))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return Task(name, model_fn, loss, dataset, batch_size, variation, max_loss)
-
-
-def _activation_layer(activation):
-    if isinstance(activation, str):
-        return keras.layers.Activation(activation)
-    return VariedActivation(activation)
 
 
 @register

@@ -10,7 +10,7 @@ import zlib
 
 import tensorflow as tf
 
-from keras_lopt.checks import check_numbers
+from keras_lopt.checks import check_integer, check_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +25,19 @@ class Variation:
             from `params / factor`: the same function, other gradients. The
             augmentation with the largest effect in Celo2.
         label_permutation: Class numbers are permuted.
+        per_tensor: The factor of `reparametrization` is one a tensor.
+        pixel_permutation: Entries of an input are permuted, in a problem's
+            inputs all alike.
+        class_subset: Number of classes whose examples a problem has; None: all.
     """
 
     init_scale: tuple[float, float] = (1.0, 1.0)
     input_scale: tuple[float, float] = (1.0, 1.0)
     reparametrization: tuple[float, float] = (1.0, 1.0)
     label_permutation: bool = False
+    per_tensor: bool = False
+    pixel_permutation: bool = False
+    class_subset: int | None = None
 
     def __post_init__(self):
         for field in ("init_scale", "input_scale", "reparametrization"):
@@ -41,11 +48,15 @@ class Variation:
                     f"`{field}` must be a range (low, high) with low <= high. "
                     f"Received: {field}={value}"
                 )
-        if not isinstance(self.label_permutation, bool):
-            raise ValueError(
-                "`label_permutation` must be True or False. "
-                f"Received: label_permutation={self.label_permutation!r}"
-            )
+        for field in ("label_permutation", "per_tensor", "pixel_permutation"):
+            value = getattr(self, field)
+            if not isinstance(value, bool):
+                raise ValueError(
+                    f"`{field}` must be True or False. "
+                    f"Received: {field}={value!r}"
+                )
+        if self.class_subset is not None:
+            check_integer("class_subset", self.class_subset, 1)
 
     def scale(self, field, seed):
         """The scalar factor `field` of the problem with this seed."""
@@ -61,16 +72,58 @@ class Variation:
         )
         return tf.exp(exponent)
 
+    def factors(self, seed, count):
+        """The factors of `count` tensors of the problem with this seed."""
+        if not self.per_tensor:
+            return [self.scale("reparametrization", seed)] * count
+        return [
+            self.scale("reparametrization", fold_in_name(seed, f"tensor {i}"))
+            for i in range(count)
+        ]
+
+    @property
+    def reparametrizes(self):
+        """Whether models compute with other values than their parameters."""
+        return self.reparametrization != (1.0, 1.0)
+
     def permute(self, labels, num_classes, seed):
         """Labels of the problem with this seed."""
         if not self.label_permutation:
             return labels
-        keys = tf.random.stateless_uniform(
-            (num_classes,),
-            fold_in_name(seed, "label_permutation"),
-            alg="philox",
-        )
-        return tf.gather(tf.argsort(keys), labels)
+        order = _permutation(num_classes, seed, "label_permutation")
+        return tf.gather(order, labels)
+
+    def view(self, seed, num_classes, pixels):
+        """How the problem with this seed sees the data, for `batches.see`.
+
+        Args:
+            seed: [2] int32.
+            num_classes: Number of classes, or None.
+            pixels: Number of entries of an input.
+
+        Returns:
+            Dict: "scale" of inputs (); "labels" [num_classes] of classes where
+            there are some; where it varies, "pixels" [pixels], the order of an
+            input's entries, and "classes" [class_subset], those it has.
+        """
+        view = {"scale": self.scale("input_scale", seed)}
+        if num_classes is not None:
+            classes = tf.range(num_classes)
+            view["labels"] = self.permute(classes, num_classes, seed)
+        if self.pixel_permutation:
+            view["pixels"] = _permutation(pixels, seed, "pixel_permutation")
+        if self.class_subset is not None:
+            order = _permutation(num_classes, seed, "class_subset")
+            view["classes"] = order[: self.class_subset]
+        return view
+
+
+def _permutation(size, seed, name):
+    """[size] int32, a random order for a named use of a seed."""
+    keys = tf.random.stateless_uniform(
+        (size,), fold_in_name(seed, name), alg="philox"
+    )
+    return tf.argsort(keys)
 
 
 def fold_in_name(seed, name):

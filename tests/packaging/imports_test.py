@@ -17,7 +17,7 @@ ALLOWED = {
     "rules": {"checks"},
     "checkpoints": {"rules"},
     "optimizers": {"checks", "rules", "checkpoints"},
-    "tasks": {"checks"},
+    "tasks": {"checks", "rules"},  # Training a rule is a task.
     "estimators": {"checks", "rules", "tasks"},
     # A fixed trainer is a rule and its theta.
     "population": {"checks", "rules"},

@@ -167,18 +167,34 @@ def test_a_loss_must_be_one(wine_task):
         wine_task([], None)
 
 
+class Scale(keras.layers.Layer):
+    """Keeps no initializer of its weight."""
+
+    def build(self, input_shape):
+        self.factor = self.add_weight(
+            name="factor", shape=(13,), initializer="random_normal"
+        )
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_a_layer_that_keeps_no_initializer_starts_as_it_told_keras(
+    wine_task, problem_seeds
+):
+    task = wine_task([Scale()])
+    first, other = (task.begin(seed)[0][0] for seed in problem_seeds)
+    assert first.shape == (13,) and 0.02 < np.std(first) < 0.1
+    assert not np.any(np.isin(first, other))
+
+
 def test_a_layer_that_cannot_start_anew_is_refused(wine_task):
-    class Scale(keras.layers.Layer):
-        def build(self, input_shape):
-            self.factor = self.add_weight(name="factor", shape=())
-
-        def call(self, inputs):
-            return self.factor * inputs
-
+    layer = Scale()
+    layer.build(None)  # Outside of the task's `model_fn`.
     with pytest.raises(
         ValueError, match="must have an attribute `factor_initializer`"
     ):
-        wine_task([Scale()])
+        wine_task([layer])
 
 
 def test_a_description_is_json(digits_task):

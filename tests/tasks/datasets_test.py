@@ -190,8 +190,8 @@ def test_digits_have_two_sizes(size):
         ),
         (
             {"inputs": np.zeros([10, 3])},
-            "`inputs` of dataset 'small' must be a NumPy array of float32. "
-            "Received: float64",
+            "`inputs` of dataset 'small' must be a NumPy array of float32 or "
+            "int32 or uint8. Received: float64",
         ),
         (
             {"inputs": np.array([[np.nan, 1], [np.inf, 2]] * 5, np.float32)},

@@ -8,10 +8,9 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, rules, tasks
-from keras_lopt.estimators import InnerRun
 from keras_lopt.tasks import Variation, keras_problem
+from tests.both_ways import fit_losses, inner_losses
 
-STEPS = 20
 #: Small, to compile fast.
 RULE = rules.get("fused", hidden_units=4, hidden_layers=1, step_mult=0.1)
 SEED = (7, 3)
@@ -38,56 +37,6 @@ TASKS = {
 @functools.cache
 def make_task(name):
     return TASKS[name]()
-
-
-class BatchLosses(keras.callbacks.Callback):
-    """Each batch's own loss: `fit` would report the mean up to it."""
-
-    def __init__(self):
-        super().__init__()
-        self.losses = []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self.model.reset_metrics()
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.losses.append(logs["loss"])
-
-
-def inner_losses(task, rule, theta, seed):
-    """Training losses [STEPS] of the meta-trainer's inner run."""
-    run = InnerRun(rule, task, num_steps=1)
-    begin = tf.function(run._begin, jit_compile=True)
-    step = tf.function(run._step, jit_compile=True)
-    state, losses = begin(theta, tf.constant(seed)), []
-    for i in range(STEPS):
-        batches = run.draw_batches(
-            tf.constant([seed]), tf.constant([i]), "train"
-        )
-        batch = tuple(b[0, 0] for b in batches["train"])
-        state, loss = step(
-            theta, state, batch, tf.constant(seed), tf.constant(i)
-        )
-        losses.append(float(loss))
-    return losses
-
-
-def fit_losses(task, optimizer, seed, **compile_args):
-    """Training losses [STEPS] of stock `compile` and `fit`."""
-    model = keras_problem.problem_model(task)
-    model.compile(optimizer, loss=task.loss_fn, **compile_args)
-    keras_problem.load_problem(task, model, seed)
-    x, y = keras_problem.problem_batches(task, seed, STEPS)
-    recorder = BatchLosses()
-    model.fit(
-        x,
-        y,
-        batch_size=task.batch_size,
-        shuffle=False,
-        verbose=0,
-        callbacks=[recorder],
-    )
-    return recorder.losses
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def test_a_fresh_model_is_about_as_bad_as_guessing(name):
 
 
 def test_every_family_is_tested():
-    assert sorted(FAMILIES) == tasks.names()
+    fixed = set(tasks.names()) - set(tasks.registry.families())
+    assert set(FAMILIES) == fixed
 
 
 def test_digits_are_8x8_unless_told():

@@ -6,7 +6,22 @@ from keras_lopt import tasks
 
 
 def test_names_are_sorted_and_all_there():
-    assert tasks.names() == ["breast_cancer_mlp", "digits_mlp", "wine_mlp"]
+    assert tasks.names() == sorted(tasks.names())
+    fixed = {"breast_cancer_mlp", "digits_mlp", "wine_mlp"}
+    assert set(tasks.names()) - set(tasks.registry.families()) == fixed
+
+
+def test_what_cannot_be_sampled_is_no_family():
+    with pytest.raises(
+        ValueError, match="families that can be sampled .*name='digits_mlp'"
+    ):
+        tasks.family("digits_mlp")
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "0"])
+def test_a_sample_has_a_seed(seed):
+    with pytest.raises(ValueError, match="`seed` must be an integer >= 0"):
+        tasks.family("mlp").sample_config(seed)
 
 
 @pytest.mark.parametrize(

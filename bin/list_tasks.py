@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Lists task families and suites: sizes, cost of an inner step, data.
+
+Examples:
+  bin/list_tasks.py
+  bin/list_tasks.py --suite=standard
+  bin/list_tasks.py --family=conv_fc --samples=5
+"""
+
+import _tasks
+from absl import app, flags
+
+flags.adopt_module_key_flags(_tasks)
+
+
+def main(argv):
+    _tasks.check(argv)
+    from keras_lopt import tasks
+
+    if not (_tasks.FLAGS.suite or _tasks.FLAGS.family):
+        print("families:", *tasks.registry.families())
+        print("suites:  ", *tasks.suites.names())
+        print("data:    ", *tasks.sources.names(), "tfds:BUILDER@SIZE")
+        print("Their tasks: --suite=NAME, or --family=NAME --samples=N")
+        return
+    print(f"{'task':54s} {'params':>9s} {'state':>8s} {'MFLOP/step':>11s}")
+    for label, build in _tasks.selected():
+        try:
+            task = build()
+        except FileNotFoundError:
+            print(f"{label:54s} no data here")
+            continue
+        cost = tasks.task_cost(task)
+        print(
+            f"{task.name:54s} {cost.params:9,d} {cost.state:8,d} "
+            f"{cost.flops / 1e6:11.3f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Measures what an inner step of tasks takes, compiled and mapped.
+
+Example:
+  bin/time_tasks.py --suite=standard --steps=20 --particles=2
+"""
+
+import time
+
+import _tasks
+import numpy as np
+from absl import app, flags
+
+flags.adopt_module_key_flags(_tasks)
+flags.DEFINE_string("rule", "fused", "The rule that takes the steps.")
+flags.DEFINE_integer("steps", 20, "Inner steps a call.", lower_bound=1)
+flags.DEFINE_integer("particles", 2, "Particles a call.", lower_bound=1)
+flags.DEFINE_integer("repeats", 5, "Calls, the median counts.", lower_bound=1)
+
+
+def measure(task, rule, steps, particles, repeats):
+    """Seconds of compilation, and the median seconds of an inner step.
+
+    Args:
+        task: A `tasks.Task`.
+        rule: A `rules.Rule`.
+        steps, particles, repeats: As the flags.
+    """
+    import tensorflow as tf
+
+    from keras_lopt.estimators import InnerRun
+    from keras_lopt.training.compiled import CompiledRun
+
+    run = CompiledRun(InnerRun(rule, task, steps), 1)
+    theta = run.theta_vector.pack(rule.init_theta(0))
+    thetas = tf.constant(np.stack([theta] * particles))
+    seeds, zero = tf.constant([[0, 1]]), tf.constant([0])
+    problems = tf.zeros([particles], tf.int32)
+
+    def call(states):
+        batches = run.draw_batches(seeds, zero, "train")
+        states, losses, _ = run.advance(
+            thetas, states, seeds, zero, problems, batches
+        )
+        losses.numpy()  # Waits.
+        return states
+
+    start = time.perf_counter()
+    run.prepare(particles, "train")
+    states = call(run.blank_states(particles))
+    compilation, times = time.perf_counter() - start, []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        states = call(states)
+        times.append(time.perf_counter() - start)
+    return compilation, float(np.median(times)) / (steps * particles)
+
+
+def main(argv):
+    _tasks.check(argv)
+    if not (_tasks.FLAGS.suite or _tasks.FLAGS.family):
+        raise app.UsageError("Give --suite or --family")
+    from keras_lopt import rules, tasks
+
+    rule = rules.get(_tasks.FLAGS.rule)
+    counts = [_tasks.FLAGS[n].value for n in ("steps", "particles", "repeats")]
+    print(f"{'task':54s} {'compile s':>10s} {'us/step':>9s} {'MFLOP/s':>9s}")
+    for label, build in _tasks.selected():
+        try:
+            task = build()
+        except FileNotFoundError:
+            print(f"{label:54s} no data here")
+            continue
+        compilation, seconds = measure(task, rule, *counts)
+        rate = tasks.task_cost(task).flops / seconds / 1e6
+        print(
+            f"{task.name:54s} {compilation:10.1f} {seconds * 1e6:9.1f} "
+            f"{rate:9.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,119 @@
+"""What an inner step of a task costs, counted from its graph.
+
+Counted, not measured, so that a mixture can be filtered on any machine;
+`bin/time_tasks.py` measures.
+"""
+
+import dataclasses
+import math
+
+import tensorflow as tf
+
+#: Nodes that compute nothing.
+_FREE = {
+    *("Const", "Fill", "ZerosLike", "Identity", "Placeholder", "Reshape"),
+    *("ExpandDims", "Squeeze", "Pack", "Unpack", "ConcatV2", "Split", "SplitV"),
+    *("Slice", "StridedSlice", "GatherV2", "ResourceGather", "Transpose"),
+    *("BroadcastTo", "Tile", "Cast", "StopGradient", "ReadVariableOp"),
+    *("TensorListGetItem", "TensorListStack", "TensorListFromTensor"),
+}
+#: A step is the loss and its gradient: about three times the loss.
+_STEP_PER_LOSS = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Of one inner step, without the rule.
+
+    Attributes:
+        params: Trainable entries.
+        state: Other entries of an inner run's state, per particle.
+        flops: Floating point operations.
+    """
+
+    params: int
+    state: int
+    flops: int
+
+
+def task_cost(task):
+    """The `Cost` of a `tasks.Task`."""
+
+    def loss(seed):
+        batch = task.draw_batches(seed[None], seed[:1], 1, "train")
+        batch = tf.nest.map_structure(lambda b: b[0, 0], batch)
+        values = tf.nest.map_structure(
+            lambda v: tf.zeros(v.shape, v.dtype),
+            (
+                task.model.trainable_variables,
+                task.model.non_trainable_variables,
+            ),
+        )
+        return task.train_loss(*values, batch, seed)
+
+    traced = tf.function(loss, autograph=False).get_concrete_function(
+        tf.TensorSpec([2], tf.int32)
+    )
+    state = task.model.non_trainable_variables
+    return Cost(
+        params=task.num_params,
+        state=sum(math.prod(v.shape) for v in state),
+        flops=round(_STEP_PER_LOSS * _graph_flops(traced.graph)),
+    )
+
+
+def _graph_flops(graph):
+    """Operations of a TensorFlow graph and of the functions that it calls."""
+    total = 0
+    for op in graph.get_operations():
+        if op.type in ("While", "StatelessWhile"):
+            body = graph._get_function(op.get_attr("body").name).graph
+            total += _trips(op) * _graph_flops(body)
+        elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
+            name = op.get_attr("f").name
+            total += _graph_flops(graph._get_function(name).graph)
+        else:
+            total += _op_flops(op)
+    return total
+
+
+def _trips(op):
+    """Iterations of a loop: Keras's recurrent layers say them."""
+    limit = op.inputs[1]
+    if limit.op.type == "Max":  # Of one length that all sequences have.
+        limit = limit.op.inputs[0]
+    limit = tf.get_static_value(limit)
+    return int(limit) if limit is not None and limit > 0 else 1
+
+
+def _op_flops(op):
+    """Operations of one node: of products, two for each multiplication."""
+    if op.type in _FREE:
+        return 0
+    outputs = sum(_size(t) for t in op.outputs if t.dtype.is_floating)
+    if op.type in ("MatMul", "BatchMatMulV2", "BatchMatMul"):
+        is_transposed = op.type == "MatMul" and op.get_attr("transpose_a")
+        is_transposed |= op.type != "MatMul" and op.get_attr("adj_x")
+        inner = op.inputs[0].shape[-2 if is_transposed else -1]
+        return 2 * outputs * (inner or 1)
+    if op.type in ("Conv2D", "DepthwiseConv2dNative"):
+        kernel = op.inputs[1].shape
+        return 2 * outputs * math.prod(kernel[:-1])
+    if op.type == "Einsum":
+        return 2 * outputs * _contracted(op)
+    return outputs
+
+
+def _contracted(op):
+    """Product of the sizes of the axes that an einsum sums over."""
+    left, right = op.get_attr("equation").decode().split("->")
+    sizes = {}
+    for term, operand in zip(left.split(","), op.inputs):
+        sizes.update(zip(term.replace("...", ""), operand.shape))
+    return math.prod(s or 1 for a, s in sizes.items() if a not in right)
+
+
+def _size(tensor):
+    if tensor.shape.rank is None:
+        return 0
+    return math.prod(size or 1 for size in tensor.shape)

@@ -1,0 +1,43 @@
+"""Distributions over tasks, one file each; importing it registers them."""
+
+from keras_lopt.tasks.families import (
+    conv_fc,
+    conv_pooling,
+    lopt,
+    losg,
+    maf,
+    mlp,
+    mlp_ae,
+    mlp_vae,
+    nvp,
+    quadratic,
+    random_data,
+    resnet,
+    rnn_char_lm,
+    rnn_text,
+    rnn_word_lm,
+    tabular,
+    transformer_lm,
+    vit,
+)
+
+__all__ = [
+    "conv_fc",
+    "conv_pooling",
+    "lopt",
+    "losg",
+    "maf",
+    "mlp",
+    "mlp_ae",
+    "mlp_vae",
+    "nvp",
+    "quadratic",
+    "random_data",
+    "resnet",
+    "rnn_char_lm",
+    "rnn_text",
+    "rnn_word_lm",
+    "tabular",
+    "transformer_lm",
+    "vit",
+]

@@ -1,0 +1,60 @@
+"""Images classified by convolutions and a global pool."""
+
+import keras
+from keras import ops
+
+from keras_lopt.tasks import sources
+from keras_lopt.tasks.families import common, convolutions
+from keras_lopt.tasks.registry import register_family
+
+POOLS = ("mean", "max", "squared_mean")
+
+
+def draw(sampler):
+    """A configuration of `conv_pooling`."""
+    return {"pool": sampler.choice(POOLS), **convolutions.draw(sampler)}
+
+
+@register_family(draw)
+def conv_pooling(
+    channels=(8, 16),
+    strides="all",
+    padding=("same", "same"),
+    pool="mean",
+    activation="relu",
+    initializer="he_normal",
+    use_bias=True,
+    center=False,
+    data="digits8",
+    batch_size=64,
+    variation=None,
+):
+    """Images classified by convolutions, a pool over places, a linear layer.
+
+    Args:
+        channels, strides, padding, use_bias: As for `convolutions.stack`.
+        pool: "mean", "max" or "squared_mean".
+        activation, initializer, center, data: As for `mlp`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    if pool not in POOLS:
+        raise ValueError(
+            f"`pool` must be one of {POOLS}. Received: pool={pool!r}"
+        )
+    dataset = sources.get(data)
+    convolution = (
+        *(channels, strides, padding),
+        *(activation, initializer, use_bias),
+    )
+    name = common.task_name(
+        "conv_pooling", dataset, convolution, pool, center, batch_size
+    )
+
+    def body(x):
+        x = convolutions.stack(x, *convolution)
+        if pool == "max":
+            return keras.layers.GlobalMaxPooling2D()(x)
+        x = ops.square(x) if pool == "squared_mean" else x
+        return keras.layers.GlobalAveragePooling2D()(x)
+
+    return common.classifier(name, body, dataset, batch_size, variation, center)

@@ -1,0 +1,192 @@
+"""Training a learned optimizer as a task: how well a rule trains rules."""
+
+import functools
+import math
+import zlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_lopt import rules
+from keras_lopt.tasks import sources
+from keras_lopt.tasks.base import Task
+from keras_lopt.tasks.dataset import Dataset
+from keras_lopt.tasks.families import common
+from keras_lopt.tasks.losses import MeanOutput
+from keras_lopt.tasks.normalizers import chance
+from keras_lopt.tasks.registry import register_family
+
+#: Random thetas that initial values are drawn from, leaf by leaf.
+BANK = 32
+
+
+def draw(sampler):
+    """A configuration of `lopt`."""
+    return {
+        "rule": sampler.choice(("fused", "mlp")),
+        "rule_hidden": sampler.choice((2, 4, 8)),
+        "hidden": sampler.log_int(4, 16),
+        "steps": sampler.integer(2, 8),
+        "data": sampler.choice(("digits4", "wine", "breast_cancer")),
+        "inner_batch": sampler.choice((4, 8)),
+        "variation": {},
+    }
+
+
+@register_family(draw)
+def lopt(
+    rule="fused",
+    rule_hidden=2,
+    hidden=4,
+    steps=3,
+    data="wine",
+    inner_batch=8,
+    variation=None,
+):
+    """A rule's theta, by the mean loss of a classifier that it trains.
+
+    The gradient is that through the unrolled training run.
+
+    Args:
+        rule: Name of a learned rule with `hidden_units`.
+        rule_hidden: Its hidden units.
+        hidden: Width of the classifier, an MLP of one hidden layer, which
+            starts from new values at every step.
+        steps: Steps that it is trained for.
+        data: Name of data with classes, as for `sources.get`.
+        inner_batch: Its examples a step.
+        variation: A `Variation`, or a dict of its arguments.
+    """
+    made = rules.get(rule, hidden_units=rule_hidden, hidden_layers=1)
+    labelled = _labelled(sources.get(data))
+    batch_size = steps * inner_batch
+    config = rule, rule_hidden, hidden, steps, inner_batch
+
+    def model_fn():
+        features, labels = labelled.inputs
+        inputs = (
+            keras.Input(features.shape[1:], batch_size=batch_size),
+            keras.Input((), batch_size=batch_size, dtype="int32"),
+        )
+        classes = sources.get(data).num_classes
+        layer = InnerTraining(made, hidden, classes, steps)
+        return keras.Model(inputs, layer(inputs))
+
+    return Task(
+        f"lopt_{labelled.name}_{zlib.crc32(repr(config).encode()):08x}",
+        model_fn,
+        MeanOutput(),
+        labelled,
+        batch_size,
+        common.as_variation(variation),
+        normalizer=chance(sources.get(data).num_classes),
+    )
+
+
+@functools.cache
+def _labelled(dataset):
+    """The dataset with class numbers among the inputs, flat."""
+    return Dataset(
+        f"labelled_{dataset.name}",
+        (dataset.inputs.reshape(dataset.size, -1), dataset.targets),
+        np.zeros([dataset.size, 1], np.float32),
+        None,
+        dataset.splits,
+    )
+
+
+class FromBank(keras.initializers.Initializer):
+    """One of several values, drawn uniformly.
+
+    Args:
+        values: [count, *shape].
+        seed: As for Keras's random initializers.
+    """
+
+    def __init__(self, values, seed=None):
+        self.values, self.seed = values, seed
+
+    def __call__(self, shape, dtype=None):
+        index = keras.random.randint((), 0, len(self.values), seed=self.seed)
+        values = ops.convert_to_tensor(self.values, dtype=dtype)
+        return ops.reshape(ops.take(values, index, axis=0), shape)
+
+    def get_config(self):
+        return {"values": np.asarray(self.values).tolist(), "seed": self.seed}
+
+
+class InnerTraining(keras.layers.Layer):
+    """The mean loss of a classifier that the weights, a theta, train.
+
+    Args:
+        rule: A `rules.Rule`.
+        hidden: Width of the classifier.
+        classes: Number of classes.
+        steps: Steps that it is trained for.
+    """
+
+    def __init__(self, rule, hidden, classes, steps, **kwargs):
+        super().__init__(**kwargs)
+        self.rule, self.hidden = rule, hidden
+        self.classes, self.steps = classes, steps
+        self.generator = keras.random.SeedGenerator(0)
+        thetas = [rule.init_theta(i) for i in range(BANK)]
+        self.leaves = sorted(rule.theta_shapes())
+        for leaf in self.leaves:
+            bank = np.stack([theta[leaf] for theta in thetas])
+            setattr(self, f"{leaf}_initializer", FromBank(bank))
+
+    def build(self, input_shape):
+        self.theta = [
+            self.add_weight(
+                name=leaf,
+                shape=tuple(self.rule.theta_shapes()[leaf]),
+                initializer=getattr(self, f"{leaf}_initializer"),
+            )
+            for leaf in self.leaves
+        ]
+
+    def call(self, inputs):
+        features, labels = inputs
+        theta = {
+            leaf: ops.convert_to_tensor(value)
+            for leaf, value in zip(self.leaves, self.theta)
+        }
+        size = features.shape[1]
+        params = [
+            self._normal((size, self.hidden)),
+            tf.zeros([self.hidden]),
+            self._normal((self.hidden, self.classes)),
+            tf.zeros([self.classes]),
+        ]
+        slots = self.rule.init_slots(theta, params)
+        losses = []
+        for i, (x, y) in enumerate(
+            zip(ops.split(features, self.steps), ops.split(labels, self.steps))
+        ):
+            params, slots, loss = self._step(theta, params, slots, x, y, i)
+            losses.append(loss)
+        mean = sum(losses) / self.steps
+        return mean + tf.zeros([features.shape[0], 1])
+
+    def _normal(self, shape):
+        deviation = 1.0 / math.sqrt(shape[0])
+        return keras.random.normal(shape, stddev=deviation, seed=self.generator)
+
+    def _step(self, theta, params, slots, x, y, number):
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            w0, b0, w1, b1 = params
+            logits = tf.matmul(tf.tanh(tf.matmul(x, w0) + b0), w1) + b1
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits)
+            loss = tf.reduce_mean(losses)
+        grads = tape.gradient(loss, params)
+        signals = {"step": tf.constant(number), "train_loss": loss}
+        deltas, slots = self.rule.update(theta, grads, params, slots, signals)
+        params = [p + d for p, d in zip(params, deltas)]
+        return params, slots, loss
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor((inputs[0].shape[0], 1), dtype="float32")

@@ -1,0 +1,109 @@
+"""Masked autoregressive flows (Papamakarios, Pavlakou, Murray 2017,
+arXiv 1705.07057), of MADE networks (Germain et al. 2015, 1502.03509)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_lopt.tasks import sources
+from keras_lopt.tasks.families import common, flows
+from keras_lopt.tasks.registry import register_family
+
+
+@register_family(flows.draw)
+def maf(
+    hidden=(32,),
+    bijectors=2,
+    activation="relu",
+    initializer="glorot_uniform",
+    data="digits4",
+    batch_size=64,
+    variation=None,
+):
+    """The density of images, each pixel given those before it.
+
+    Args:
+        hidden, bijectors, activation, initializer, data: As for `nvp`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    config = tuple(hidden), activation, initializer
+    name = common.task_name(
+        "maf", sources.get(data), config, bijectors, batch_size
+    )
+    return flows.flow_task(
+        name, lambda: MAF(config, bijectors), data, batch_size, variation
+    )
+
+
+class MaskedDense(keras.layers.Dense):
+    """A dense layer of which some connections are missing.
+
+    Args:
+        mask: [inputs, units] of 0 and 1.
+    """
+
+    def __init__(self, mask, **kwargs):
+        super().__init__(mask.shape[1], **kwargs)
+        self.connections = np.array(mask, np.float32).tolist()
+
+    def call(self, inputs):
+        mask = np.array(self.connections, np.float32)
+        kernel = self.kernel * ops.cast(mask, self.kernel.dtype)
+        return ops.matmul(inputs, kernel) + self.bias
+
+
+def degrees(size, hidden):
+    """Numbers of the inputs that each unit may depend on, layer by layer.
+
+    Returns:
+        List of arrays: inputs 1..size, hidden units 1..size-1 in turn, and
+        outputs, shift and scale of each input.
+    """
+    found = [np.arange(1, size + 1)]
+    found += [np.arange(width) % max(1, size - 1) + 1 for width in hidden]
+    return [*found, np.repeat(found[0], 2)]
+
+
+class MAF(flows.Flow):
+    """-log p by autoregressive bijectors.
+
+    Args:
+        config: Of the networks: hidden widths, activation, initializer.
+        num_bijectors: As for `Flow`.
+    """
+
+    def __init__(self, config, num_bijectors, **kwargs):
+        super().__init__(num_bijectors, **kwargs)
+        self.config = config
+
+    def build(self, input_shape):
+        self.size = input_shape[-1]
+        units = degrees(self.size, self.config[0])
+
+        def dense(number, width, initializer):
+            before, after = units[number], units[number + 1]
+            is_last = number + 2 == len(units)
+            mask = (
+                before[:, None] < after if is_last else before[:, None] <= after
+            )
+            return MaskedDense(mask, kernel_initializer=common.new(initializer))
+
+        self.networks = []
+        for _ in range(self.num_bijectors):
+            made = flows.network(*self.config, 2 * self.size, dense)
+            shape = (None, self.size)
+            for layer in made:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            self.networks.append(made)
+
+    def bijector(self, number):
+        from tensorflow_probability import bijectors
+
+        def shift_and_log_scale(x, **condition):
+            del condition
+            outputs = flows.run(self.networks[number], x)
+            outputs = ops.reshape(outputs, (-1, self.size, 2))
+            return outputs[..., 0], ops.tanh(outputs[..., 1])
+
+        return bijectors.MaskedAutoregressiveFlow(shift_and_log_scale)

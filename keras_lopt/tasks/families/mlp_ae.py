@@ -1,0 +1,115 @@
+"""Autoencoders of images, of dense layers."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_lopt.tasks import datasets, layers, sources
+from keras_lopt.tasks.base import Task
+from keras_lopt.tasks.families import common
+from keras_lopt.tasks.registry import register_family
+
+OUTPUTS = ("tanh", "tanh", "sigmoid", "sigmoid", "linear_center", "linear")
+
+
+def draw(sampler):
+    """A configuration of `mlp_ae`."""
+    return {
+        "hidden": sampler.widths(range(1, 7), 32, 128),
+        "activation": sampler.activation(),
+        "initializer": sampler.initializer(),
+        "output": sampler.choice(OUTPUTS),
+        "loss": sampler.choice(("l2", "l2", "l1")),
+        "reduce": sampler.choice(("mean", "sum")),
+        "data": sampler.choice(common.EMBEDDED_IMAGES),
+        "batch_size": sampler.log_int(*common.BATCH),
+        "variation": sampler.variation(),
+    }
+
+
+@register_family(draw)
+def mlp_ae(
+    hidden=(32,),
+    activation="relu",
+    initializer="glorot_uniform",
+    output="sigmoid",
+    loss="l2",
+    reduce="mean",
+    data="digits8",
+    batch_size=64,
+    variation=None,
+):
+    """Images put out again by an MLP.
+
+    Args:
+        hidden, activation, initializer, data: As for `mlp`.
+        output: How pixels in [0, 1] come about: "sigmoid", "linear", or, moved
+            from [-1, 1], "tanh" or "linear_center".
+        loss: "l1" or "l2".
+        reduce: "mean" or "sum" over pixels.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    dataset = datasets.autoencoding(sources.get(data))
+    name = common.task_name(
+        *("mlp_ae", dataset, hidden, activation, initializer),
+        *(output, loss, reduce, batch_size),
+    )
+    shape = dataset.inputs.shape[1:]
+    squashed = output if output in ("tanh", "sigmoid") else "linear"
+
+    def model_fn():
+        inputs = keras.Input(shape)
+        x = keras.layers.Flatten()(inputs)
+        for width in hidden:
+            x = common.dense(width, initializer)(x)
+            x = layers.activation(activation)(x)
+        x = common.dense(math.prod(shape), initializer)(x)
+        x = layers.activation(squashed)(x)
+        if output in ("tanh", "linear_center"):
+            x = keras.layers.Rescaling(0.5, 0.5)(x)
+        return keras.Model(inputs, keras.layers.Reshape(shape)(x))
+
+    return Task(
+        name,
+        model_fn,
+        PixelLoss(loss, reduce),
+        dataset,
+        batch_size,
+        common.as_variation(variation),
+        normalizer=common.pixel_normalizer(data, loss, reduce),
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class PixelLoss(keras.losses.Loss):
+    """Absolute or squared errors of pixels, mean over examples.
+
+    Args:
+        kind: "l1" or "l2".
+        reduce: "mean" or "sum" over an example's pixels.
+    """
+
+    def __init__(self, kind="l2", reduce="mean", name="pixels", **kwargs):
+        super().__init__(name=name, **kwargs)
+        for field, value, known in (
+            ("loss", kind, ("l1", "l2")),
+            ("reduce", reduce, ("mean", "sum")),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"`{field}` must be one of {known}. "
+                    f"Received: {field}={value!r}"
+                )
+        self.kind, self.reduce = kind, reduce
+
+    def call(self, y_true, y_pred):
+        errors = y_pred - y_true
+        errors = ops.abs(errors) if self.kind == "l1" else ops.square(errors)
+        axes = tuple(range(1, len(errors.shape)))
+        reduce = ops.mean if self.reduce == "mean" else ops.sum
+        return reduce(errors, axis=axes)
+
+    def get_config(self):
+        own = {"kind": self.kind, "reduce": self.reduce}
+        return {**super().get_config(), **own}

@@ -1,0 +1,73 @@
+"""Real NVP (Dinh, Sohl-Dickstein, Bengio 2016, arXiv 1605.08803)."""
+
+from keras import ops
+
+from keras_lopt.tasks import sources
+from keras_lopt.tasks.families import common, flows
+from keras_lopt.tasks.registry import register_family
+
+
+@register_family(flows.draw)
+def nvp(
+    hidden=(32,),
+    bijectors=2,
+    activation="relu",
+    initializer="glorot_uniform",
+    data="digits4",
+    batch_size=64,
+    variation=None,
+):
+    """The density of images by affine couplings of their halves.
+
+    Args:
+        hidden: Widths of the hidden layers of each bijector's network.
+        bijectors: Number of bijectors.
+        activation, initializer, data: As for `mlp`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    config = tuple(hidden), activation, initializer
+    name = common.task_name(
+        "nvp", sources.get(data), config, bijectors, batch_size
+    )
+    return flows.flow_task(
+        name, lambda: NVP(config, bijectors), data, batch_size, variation
+    )
+
+
+class NVP(flows.Flow):
+    """-log p by affine couplings.
+
+    Args:
+        config: Of the networks: hidden widths, activation, initializer.
+        num_bijectors: As for `Flow`.
+    """
+
+    def __init__(self, config, num_bijectors, **kwargs):
+        super().__init__(num_bijectors, **kwargs)
+        self.config = config
+
+    def build(self, input_shape):
+        self.size = input_shape[-1]
+        self.masked = self.size // 2
+        self.networks = []
+        for _ in range(self.num_bijectors):
+            made = flows.network(*self.config, 2 * (self.size - self.masked))
+            shape = (None, self.masked)
+            for layer in made:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            self.networks.append(made)
+
+    def bijector(self, number):
+        from tensorflow_probability import bijectors
+
+        def shift_and_log_scale(x, units, **condition):
+            del units, condition
+            outputs = flows.run(self.networks[number], x)
+            shift, log_scale = ops.split(outputs, 2, axis=-1)
+            return shift, ops.tanh(log_scale)
+
+        return bijectors.RealNVP(
+            num_masked=self.masked,
+            shift_and_log_scale_fn=shift_and_log_scale,
+        )

@@ -1,0 +1,94 @@
+"""Images classified by residual convolutions (He et al. 2015, 1512.03385)."""
+
+import keras
+
+from keras_lopt.tasks import layers, sources
+from keras_lopt.tasks.families import common
+from keras_lopt.tasks.registry import register_family
+
+NORMALIZATIONS = ("batch", "layer", "none")
+
+
+def draw(sampler):
+    """A configuration of `resnet`."""
+    return {
+        "channels": sampler.log_int(8, 32),
+        "stages": sampler.integer(1, 3),
+        "blocks": sampler.integer(1, 2),
+        "normalization": sampler.choice(NORMALIZATIONS),
+        "dropout": sampler.choice((0.0, 0.0, 0.2)),
+        "activation": sampler.activation(),
+        **common.image_config(sampler),
+    }
+
+
+@register_family(draw)
+def resnet(
+    channels=8,
+    stages=2,
+    blocks=1,
+    normalization="batch",
+    dropout=0.0,
+    activation="relu",
+    data="digits8",
+    batch_size=64,
+    variation=None,
+):
+    """Images classified by blocks of two 3x3 convolutions and a skip.
+
+    Args:
+        channels: Of the first stage; each next one has twice as many and half
+            the height and width.
+        stages: Number of stages.
+        blocks: Blocks of a stage.
+        normalization: "batch", "layer" or "none", before every activation.
+        dropout: Rate before the classifier.
+        activation, data: As for `mlp`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(
+            f"`normalization` must be one of {NORMALIZATIONS}. "
+            f"Received: normalization={normalization!r}"
+        )
+    dataset = sources.get(data)
+    name = common.task_name(
+        *("resnet", dataset, channels, stages, blocks, normalization),
+        *(dropout, activation, batch_size),
+    )
+
+    def activated(x):
+        if normalization == "batch":
+            # Faster than Keras's 0.99: runs of a few hundred steps.
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        elif normalization == "layer":
+            x = keras.layers.LayerNormalization()(x)
+        return layers.activation(activation)(x)
+
+    def body(x):
+        x = _convolution(channels)(x)
+        for stage in range(stages):
+            for block in range(blocks):
+                width = channels * 2**stage
+                stride = 2 if stage > 0 and block == 0 else 1
+                skip = x
+                if stride > 1:
+                    skip = _convolution(width, 1, stride)(skip)
+                x = _convolution(width, 3, stride)(activated(x))
+                x = _convolution(width)(activated(x))
+                x = keras.layers.Add()([skip, x])
+        x = keras.layers.GlobalAveragePooling2D()(activated(x))
+        return keras.layers.Dropout(dropout)(x) if dropout else x
+
+    return common.classifier(name, body, dataset, batch_size, variation)
+
+
+def _convolution(channels, size=3, strides=1):
+    return keras.layers.Conv2D(
+        channels,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+    )

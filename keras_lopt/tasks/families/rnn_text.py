@@ -1,0 +1,69 @@
+"""Passages of text classified by recurrent networks."""
+
+import keras
+
+from keras_lopt.tasks import text
+from keras_lopt.tasks.families import common, sequences
+from keras_lopt.tasks.registry import register_family
+
+READOUTS = ("last", "mean", "max")
+
+
+def draw(sampler):
+    """A configuration of `rnn_text`."""
+    return {
+        "embed": sampler.log_int(8, 128),
+        **sequences.draw_core(sampler),
+        "readout": sampler.choice(READOUTS),
+        "vocabulary": sampler.log_int(100, 10_000),
+        # Longer ones would leave too few passages of the embedded text.
+        "length": sampler.log_int(8, 64),
+        "batch_size": sampler.log_int(8, 128),
+        "variation": sampler.variation(labels=True),
+    }
+
+
+@register_family(draw)
+def rnn_text(
+    embed=16,
+    core="gru",
+    units=32,
+    initializer="glorot_uniform",
+    recurrent_initializer="orthogonal",
+    readout="last",
+    vocabulary=1000,
+    length=16,
+    source="python",
+    batch_size=32,
+    variation=None,
+):
+    """Passages classified by an embedding, a core and a linear layer.
+
+    Args:
+        embed: Features of an embedded word.
+        core: "vrnn", "gru" or "lstm".
+        units: Size of the core's state.
+        initializer, recurrent_initializer: Keras initializers' names or
+            configurations.
+        readout: "last" step of the core, or "mean" or "max" over steps.
+        vocabulary, length, source: As for `text.passages`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    if readout not in READOUTS:
+        raise ValueError(
+            f"`readout` must be one of {READOUTS}. Received: {readout=}"
+        )
+    dataset, size = text.passages(source, vocabulary, length)
+    config = core, units, initializer, recurrent_initializer
+
+    def body(tokens):
+        x = keras.layers.Embedding(size, embed)(tokens)
+        x = sequences.core(*config, sequences=readout != "last")(x)
+        if readout == "mean":
+            return keras.layers.GlobalAveragePooling1D()(x)
+        return keras.layers.GlobalMaxPooling1D()(x) if readout == "max" else x
+
+    name = common.task_name(
+        "rnn_text", dataset, embed, config, readout, batch_size
+    )
+    return common.classifier(name, body, dataset, batch_size, variation)

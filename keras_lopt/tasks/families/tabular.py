@@ -1,0 +1,70 @@
+"""Tables of measurements: classes or a number, by small perceptrons."""
+
+import keras
+import numpy as np
+
+from keras_lopt.tasks import layers, sources
+from keras_lopt.tasks.base import Task
+from keras_lopt.tasks.families import common
+from keras_lopt.tasks.normalizers import Normalizer
+from keras_lopt.tasks.registry import register_family
+
+
+def draw(sampler):
+    """A configuration of `tabular`."""
+    data = sampler.choice(("wine", "breast_cancer", "diabetes"))
+    return {
+        "hidden": sampler.widths(range(1, 4), 8, 64),
+        "activation": sampler.activation(),
+        "initializer": sampler.initializer(),
+        "data": data,
+        "batch_size": sampler.log_int(8, 64),
+        "variation": sampler.variation(labels=data != "diabetes"),
+    }
+
+
+@register_family(draw)
+def tabular(
+    hidden=(32,),
+    activation="relu",
+    initializer="glorot_uniform",
+    data="diabetes",
+    batch_size=32,
+    variation=None,
+):
+    """Classification or, of `diabetes`, regression with the squared error.
+
+    Args:
+        hidden, activation, initializer: As for `mlp`.
+        data: "wine", "breast_cancer" or "diabetes".
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+    dataset = sources.get(data)
+    name = common.task_name(
+        "tabular", dataset, hidden, activation, initializer, batch_size
+    )
+
+    def body(x):
+        for width in hidden:
+            x = common.dense(width, initializer)(x)
+            x = layers.activation(activation)(x)
+        return x
+
+    if dataset.num_classes is not None:
+        return common.classifier(name, body, dataset, batch_size, variation)
+
+    def model_fn():
+        inputs = keras.Input(dataset.inputs.shape[1:])
+        outputs = keras.layers.Dense(dataset.targets.shape[1])(body(inputs))
+        return keras.Model(inputs, outputs)
+
+    variance = float(np.var(dataset.arrays("train")[1]))
+    return Task(
+        name,
+        model_fn,
+        keras.losses.MeanSquaredError(),
+        dataset,
+        batch_size,
+        common.as_variation(variation),
+        normalizer=Normalizer(unit=variance, ceiling=4.0),
+    )

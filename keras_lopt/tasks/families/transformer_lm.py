@@ -1,0 +1,56 @@
+"""Language models of characters or words: transformers with a causal mask."""
+
+import keras
+
+from keras_lopt.tasks.families import attention, sequences
+from keras_lopt.tasks.registry import register_family
+
+
+def draw(sampler):
+    """A configuration of `transformer_lm`."""
+    level = sampler.choice(("char", "word"))
+    words = sampler.log_int(1000, 10_000)
+    return {
+        **attention.draw(sampler),
+        "level": level,
+        "vocabulary": 256 if level == "char" else words,
+        "length": sampler.log_int(8, 128),
+        "batch_size": sampler.log_int(8, 128),
+        "variation": sampler.variation(),
+    }
+
+
+@register_family(draw)
+def transformer_lm(
+    embed=16,
+    heads=2,
+    depth=1,
+    expansion=2,
+    level="char",
+    vocabulary=256,
+    length=16,
+    source="python",
+    batch_size=16,
+    variation=None,
+):
+    """The next token of a text.
+
+    Args:
+        embed, heads, depth, expansion: As for `attention.blocks`.
+        level, vocabulary, length, source: As for `text.get`.
+        batch_size, variation: As for `Task`; or a dict for `Variation`.
+    """
+
+    def body(tokens, size):
+        x = keras.layers.Embedding(size, embed)(tokens)
+        return attention.blocks(x, embed, heads, depth, expansion, causal=True)
+
+    data = {"source": source, "level": level}
+    return sequences.language_task(
+        "transformer_lm",
+        (embed, heads, depth, expansion),
+        body,
+        {**data, "vocabulary": vocabulary, "length": length},
+        batch_size,
+        variation,
+    )

@@ -1,0 +1,159 @@
+"""Text as tokens: what ships with Python, and Keras's tokenisers."""
+
+import functools
+import sys
+
+import keras
+import numpy as np
+
+from keras_lopt.checks import check_integer
+from keras_lopt.tasks.dataset import Dataset
+from keras_lopt.tasks.datasets import split_arrays, split_ranges
+
+#: Topics of Python's help of which none contains another.
+TOPICS = (
+    "compound",
+    "debugger",
+    "formatstrings",
+    "import",
+    "specialnames",
+    "typesseq",
+)
+
+
+@functools.cache
+def _topics():
+    from pydoc_data import topics
+
+    return dict(topics.topics)
+
+
+def python_docs():
+    """The texts of Python's `help`, about 460 kB; they differ by version."""
+    return "\n\n".join(text for _, text in sorted(_topics().items()))
+
+
+def version():
+    """Version of Python, for names of data that depend on it."""
+    return f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+def tokenize(texts, level, vocabulary):
+    """Texts as tokens, by `keras.layers.TextVectorization`.
+
+    Args:
+        texts: List of strings; the most frequent tokens in them get numbers.
+        level: "char" or "word".
+        vocabulary: Number of tokens at most; 0 is padding, 1 is any other.
+
+    Returns:
+        List of int32 arrays, and the number of tokens there are.
+    """
+    if level not in ("char", "word"):
+        raise ValueError(
+            f'`level` must be "char" or "word". Received: level={level!r}'
+        )
+    check_integer("vocabulary", vocabulary, 3)
+    layer = keras.layers.TextVectorization(
+        max_tokens=vocabulary,
+        standardize=None if level == "char" else "lower_and_strip_punctuation",
+        split="character" if level == "char" else "whitespace",
+        ragged=True,
+    )
+    layer.adapt(texts)
+    tokens = [np.array(row, np.int32) for row in layer(texts).numpy()]
+    return tokens, layer.vocabulary_size()
+
+
+def language(name, tokens, length):
+    """Windows of a text whose targets are the next tokens.
+
+    Args:
+        name: Of the text and its tokens.
+        tokens: [n] int32.
+        length: Tokens of a window.
+
+    Returns:
+        A `Dataset` with inputs and targets [windows, length].
+    """
+    check_integer("length", length, 1)
+    count = (len(tokens) - 1) // length
+    if count < 2 * len(split_ranges(count)):
+        raise ValueError(
+            f"`length` must be such that text {name!r} of {len(tokens)} "
+            f"tokens has 8 windows or more. Received: length={length}"
+        )
+    order = np.random.default_rng(0).permutation(count)
+    inputs = tokens[: count * length].reshape(count, length)[order]
+    targets = tokens[1 : count * length + 1].reshape(count, length)[order]
+    splits = split_ranges(count)
+    return Dataset(f"{name}_{length}", inputs, targets, None, splits)
+
+
+@functools.lru_cache(maxsize=16)
+def get(source="python", level="char", vocabulary=256, length=32):
+    """A `language` dataset by name.
+
+    Args:
+        source: "python" for `python_docs`, or "tfds:BUILDER".
+        level, vocabulary: As for `tokenize`.
+        length: As for `language`.
+
+    Returns:
+        A `Dataset` and the number of tokens.
+    """
+    name, tokens, size = _tokens(source, level, vocabulary)
+    return language(f"{name}_{level}{size}", tokens, length), size
+
+
+@functools.lru_cache(maxsize=8)
+def _tokens(source, level, vocabulary):
+    """Name, tokens and number of tokens of a text."""
+    if str(source).startswith("tfds:"):
+        from keras_lopt.tasks import tfds_data
+
+        name = source.removeprefix("tfds:")
+        text = tfds_data.text(name)
+    elif source == "python":
+        name, text = f"python{version()}", python_docs()
+    else:
+        raise ValueError(
+            "`source` must be 'python' or 'tfds:BUILDER'. "
+            f"Received: source={source!r}"
+        )
+    (tokens,), size = tokenize([text], level, vocabulary)
+    return name, tokens, size
+
+
+@functools.lru_cache(maxsize=16)
+def passages(source="python", vocabulary=1000, length=32):
+    """Passages of words, with the class of the text that they are from.
+
+    Args:
+        source: "python" for `TOPICS` of `python_docs`, or "tfds:BUILDER" of
+            texts with labels.
+        vocabulary: As for `tokenize`.
+        length: Words of a passage.
+
+    Returns:
+        A `Dataset` of class numbers and the number of tokens.
+    """
+    check_integer("length", length, 1)
+    if str(source).startswith("tfds:"):
+        from keras_lopt.tasks import tfds_data
+
+        name = source.removeprefix("tfds:")
+        texts, text_labels, classes = tfds_data.labelled_texts(name)
+    else:
+        name, classes = f"topics{version()}", len(TOPICS)
+        texts = [_topics()[topic] for topic in TOPICS]
+        text_labels = range(classes)
+    tokens, size = tokenize(texts, "word", vocabulary)
+    found, labels = [], []
+    for label, row in zip(text_labels, tokens):
+        count = len(row) // length
+        found.append(row[: count * length].reshape(count, length))
+        labels += [label] * count
+    inputs, labels = np.concatenate(found), np.array(labels)
+    name = f"{name}_{size}_{length}"
+    return split_arrays(name, inputs, labels, classes), size

@@ -1,0 +1,218 @@
+"""Tasks of users' own models, losses and data."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from keras_lopt import LearnedOptimizer, rules, tasks
+from keras_lopt.tasks import user
+from tests.both_ways import fit_losses, inner_losses
+
+RULE = rules.get("fused", hidden_units=2, hidden_layers=1, step_mult=0.1)
+SEED = (3, 5)
+README = pathlib.Path(__file__).parents[2] / "README.md"
+
+
+def images(count=64):
+    """Images and their classes, of which the mean pixel tells."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, count)
+    pixels = (
+        rng.uniform(0, 80, (count, 4, 4, 1)) + 80 * targets[:, None, None, None]
+    )
+    return pixels.astype(np.uint8), targets
+
+
+def cnn():
+    return keras.Sequential(
+        [
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(3),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def cnn_task():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return tasks.from_keras(cnn, loss, images(), batch_size=8, name="cnn")
+
+
+class Penalty(layers.Layer):
+    """Scales by a weight whose initializer it does not keep; adds a loss."""
+
+    def build(self, input_shape):
+        self.gain = self.add_weight(
+            name="gain",
+            shape=(input_shape[-1],),
+            initializer="random_normal",
+            regularizer=keras.regularizers.L2(0.1),
+        )
+
+    def call(self, inputs):
+        self.add_loss(0.01 * ops.mean(ops.square(inputs)))
+        return (1.0 + self.gain) * inputs
+
+
+def two_inputs_two_outputs():
+    left, right = (
+        keras.Input((3,), name="left"),
+        keras.Input((2,), name="right"),
+    )
+    x = layers.Concatenate()([left, right])
+    x = Penalty()(layers.Dense(4, activation="tanh")(x))
+    outputs = {
+        "number": layers.Dense(1, name="number")(x),
+        "kind": layers.Dense(3, name="kind")(x),
+    }
+    return keras.Model({"left": left, "right": right}, outputs)
+
+
+@pytest.fixture(scope="module")
+def joint_task():
+    rng = np.random.default_rng(0)
+    inputs = {
+        "left": rng.normal(size=(40, 3)),
+        "right": rng.normal(size=(40, 2)),
+    }
+    targets = {
+        "number": inputs["left"][:, :1],
+        "kind": rng.integers(0, 3, 40),
+    }
+    losses = {
+        "number": "mse",
+        "kind": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    }
+    return tasks.from_keras(
+        two_inputs_two_outputs,
+        losses,
+        (inputs, targets),
+        batch_size=8,
+        normalizer=tasks.Normalizer(),
+    )
+
+
+@pytest.mark.parametrize("name", ["cnn_task", "joint_task"])
+def test_fit_takes_the_steps_of_the_inner_run(name, request):
+    task = request.getfixturevalue(name)
+    theta = RULE.init_theta(0)
+    expected = inner_losses(task, RULE, theta, SEED)
+    optimizer = LearnedOptimizer(RULE, theta)
+    losses = fit_losses(task, optimizer, SEED, jit_compile=True)
+    assert abs(expected[-1] - expected[0]) > 1e-3
+    np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_state_of_a_run_has_statistics_and_seeds(cnn_task):
+    _, (mean, variance, seed) = cnn_task.begin(tf.constant(SEED))
+    np.testing.assert_array_equal(mean, np.zeros(4))
+    np.testing.assert_array_equal(variance, np.ones(4))
+    assert seed.shape == (2,)
+
+
+def test_bytes_are_seen_as_pixels_and_classes_are_not(cnn_task):
+    inputs, targets = cnn_task.draw_batches(
+        tf.constant([SEED]), tf.constant([0]), 1, "train"
+    )
+    assert inputs.dtype == tf.float32
+    assert 0.0 <= np.min(inputs) and 0.1 < np.max(inputs) <= 1.0
+    assert set(np.unique(targets)) <= {0, 1, 2}
+
+
+def test_the_unit_of_losses_is_that_of_the_start(cnn_task):
+    assert cnn_task.normalizer.floor == 0.0
+    assert 0.8 < cnn_task.normalizer.unit < 4.0
+    assert float(cnn_task.bounded(tf.constant(np.nan))) == 4.0
+
+
+def test_added_losses_and_regularizers_count(joint_task):
+    seed = tf.constant(SEED)
+    params, state = joint_task.begin(seed)
+    batch = joint_task.draw_batches(seed[None], tf.constant([0]), 1, "train")
+    batch = tf.nest.map_structure(lambda b: b[0, 0], batch)
+    total, _ = joint_task.train_loss(params, state, batch, seed)
+    outputs, _, added = joint_task.call(params, state, batch[0], seed, True)
+    assert len(added) == 2 and all(float(part) > 0.0 for part in added)
+    expected = joint_task.loss_fn(batch[1], outputs) + sum(added)
+    assert float(total) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_model_may_add_all_of_its_loss():
+    task = tasks.from_keras(
+        lambda: keras.Sequential([layers.Dense(2), Penalty()]),
+        None,
+        images(),
+        batch_size=4,
+    )
+    assert np.isfinite(task.normalizer.unit)
+
+
+def splits_of(data):
+    arrays = user.as_dataset(data)
+    return {split: size for split, (_, size) in arrays.splits.items()}
+
+
+def test_forms_of_data():
+    x, y = np.arange(20.0).reshape(10, 2), np.arange(10)
+    by_split = {"train": (x, y), "test": (x[:3], y[:3])}
+    assert splits_of((x, y)) == {
+        "train": 6,
+        "inner_valid": 1,
+        "outer_valid": 1,
+        "test": 2,
+    }
+    assert splits_of(by_split) == {"train": 10, "test": 3}
+    stream = tf.data.Dataset.from_tensor_slices((x, y))
+    dataset = user.as_dataset({"train": stream})
+    np.testing.assert_array_equal(dataset.inputs, x.astype(np.float32))
+    assert dataset.targets.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        ((1, 2, 3), "`data` must be a pair .*Received: tuple of 3"),
+        ("digits", "`data` must be a pair .*Received: str"),
+        (
+            tf.data.Dataset.range(3).repeat(),
+            "`data` must be finite.*without end",
+        ),
+        (
+            (np.zeros([4, 2]), np.zeros([3])),
+            "must be of the same examples",
+        ),
+        ((np.array(["a"] * 9), np.zeros(9)), "must be a NumPy array of float"),
+    ],
+)
+def test_bad_data_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        user.as_dataset(data)
+
+
+@pytest.mark.parametrize(
+    "model_fn, message",
+    [
+        (cnn(), "`model_fn` must be a function that returns a new Keras"),
+        (lambda: 3, "`model_fn` must return a Keras model. Received: 3"),
+    ],
+)
+def test_bad_models_are_refused(model_fn, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.from_keras(model_fn, "mse", images(), 4)
+
+
+def test_the_recipe_of_the_readme():
+    text = README.read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"```python\n([^`]*tasks\.from_keras[^`]*)```", text)
+    assert len([line for line in recipe.splitlines() if line]) <= 15
+    found = {}
+    exec(recipe, found)
+    assert found["task"].num_params > 100
