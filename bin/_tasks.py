@@ -1,13 +1,7 @@
 """What the commands about tasks share: their flags, and which tasks."""
 
-import os
-import pathlib
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-
-from absl import app, flags  # noqa: E402
+import _package  # noqa: F401
+from absl import app, flags
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("suite", None, "Suite whose tasks are meant.")
