@@ -8,12 +8,14 @@ from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
 from keras_lopt.evaluation.run import Problem, read_history, run
 from keras_lopt.evaluation.runs import compare_runs
+from keras_lopt.evaluation.step_cost import benchmark_step
 
 __all__ = [
     "Comparison",
     "Curve",
     "Problem",
     "Trainee",
+    "benchmark_step",
     "compare",
     "compare_runs",
     "read_history",

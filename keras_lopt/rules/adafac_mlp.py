@@ -123,7 +123,6 @@ class AdafacMLPRule(ShapedTensorRule):
         )
         features = self._features(grad, param, slots)
         time = networks.time_embed_tanh(signals["step"])
-        hidden = networks.first_layer(theta, features, time)
-        outputs = networks.later_layers(theta, hidden)
+        outputs = networks.normalized_perceptron(theta, features, time)
         step = networks.step_of(outputs, self.exp_mult) * self.step_mult
         return -step, slots

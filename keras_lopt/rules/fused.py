@@ -94,14 +94,8 @@ class FusedRule(PerTensorRule):
 
     def update_tensor(self, theta, grad, param, slots, signals):
         slots = self._accumulate(grad, slots)
-        features = ops.concatenate(self._features(grad, param, slots), axis=0)
-        # The normaliser is one factor a feature and the time is the same for
-        # all entries: both fold into the first layer.
-        count = features.shape[0]
-        weights = theta["w0"][:count] * networks.rms_factors(features)
-        time = networks.time_embed_tanh(signals["step"])  # [11]
-        bias = theta["b0"] + ops.matmul(time, theta["w0"][count:])  # [h]
-        layers = [(weights, bias), *networks.layers_from(theta, 1)]
-        outputs = networks.perceptron(layers, features)
+        features = self._features(grad, param, slots)
+        time = networks.time_embed_tanh(signals["step"])
+        outputs = networks.normalized_perceptron(theta, features, time)
         step = networks.step_of(outputs, self.exp_mult) * self.step_mult
         return -step, slots

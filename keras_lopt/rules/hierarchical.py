@@ -194,8 +194,9 @@ class HierarchicalRule(Rule):
         for i, (grad, param) in enumerate(zip(grads, params, strict=True)):
             shared = shared_features(time, param, len(params), to_mlp[i])
             entries = self._entry_features(grad, param, tensors[i])
-            hidden = networks.first_layer(theta, entries, shared)
-            outputs = networks.later_layers(theta, hidden)  # [18, n]
+            outputs = networks.normalized_perceptron(
+                theta, entries, shared
+            )  # [18, n]
             tensors[i]["from_mlp"] = ops.mean(outputs[2:], axis=1)
             step = networks.step_of(outputs, self.exp_mult) * self.step_mult
             deltas.append(-ops.reshape(step, shapes[i]))

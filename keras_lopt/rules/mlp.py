@@ -87,7 +87,6 @@ class MLPRule(PerTensorRule):
         momenta = moving_averages(self.momentum_decays, slots["momenta"], grad)
         features = self._features(grad, param, momenta)
         time = networks.time_embed_tanh(signals["step"])
-        hidden = networks.first_layer(theta, features, time)
-        outputs = networks.later_layers(theta, hidden)
+        outputs = networks.normalized_perceptron(theta, features, time)
         step = networks.step_of(outputs, self.exp_mult) * self.step_mult
         return -step, {"momenta": momenta}

@@ -14,6 +14,8 @@ from keras import ops
 UNROLLED_UNITS = 8
 #: Fewest entries of which it is: it takes much longer to compile.
 UNROLLED_ENTRIES = 256
+#: Entries below which a tensor's row and column features are not unrolled.
+SMALL_TENSOR = 4096
 TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
 
 
@@ -122,9 +124,11 @@ def perceptron(layers, inputs):
     return inputs
 
 
-def relu(x):
-    """Of a tensor or of each in a list."""
-    return [ops.relu(row) for row in x] if isinstance(x, list) else ops.relu(x)
+def relu(units):
+    """Of a tensor, or of each in a list."""
+    if isinstance(units, list):
+        return [ops.relu(unit) for unit in units]
+    return ops.relu(units)
 
 
 def _product_layer(weights, bias, x):
@@ -164,7 +168,7 @@ def time_embed_sin(step):
     return ops.sin(ops.cast(step, "float32") / scales)
 
 
-def normalized_layer(weights, features):
+def normalized_layer(weights, bias, features):
     """Linear layer on features that are first brought to RMS 1.
 
     A feature that is constant over some dimensions has size 1 there and is
@@ -172,10 +176,12 @@ def normalized_layer(weights, features):
 
     Args:
         weights: [f, h], rows in the order of the features.
-        features: List of [k, *shape] tensors, f rows together.
+        bias: [h].
+        features: List of [k, *shape] tensors, f rows together. The first
+            broadcasts none of its dimensions.
 
     Returns:
-        [h, *shape].
+        [h, n], or a list of as many [n].
     """
     groups, start = {}, 0
     for feature in features:
@@ -184,40 +190,53 @@ def normalized_layer(weights, features):
         group[0].append(weights[start:stop])
         group[1].append(ops.reshape(feature, (stop - start, -1)))
         start = stop
-    total = 0.0
-    for shape, (rows, columns) in groups.items():
-        columns = ops.concatenate(columns, axis=0)  # [f of the group, n]
-        rows = ops.concatenate(rows, axis=0) * rms_factors(columns)
-        product = ops.matmul(ops.transpose(rows), columns)
-        total = total + ops.reshape(product, (-1, *shape))
-    return total
+    (full, (rows, columns)), *smaller = groups.items()
+    columns = ops.concatenate(columns, axis=0)  # [f of the group, n]
+    weights = ops.concatenate(rows, axis=0) * rms_factors(columns)
+    if smaller and columns.shape[1] < SMALL_TENSOR:
+        units = _product_layer(weights, bias, columns)
+    else:
+        units = perceptron([(weights, bias)], columns)
+    for shape, group in smaller:
+        units = _added(units, full, _normalized_product(shape, group))
+    return units
 
 
-def later_layers(theta, hidden):
-    """Layers 1, 2, ... of an MLP on the first one's result, [h, *shape].
+def _added(units, shape, more):
+    """The units, flat or a list, and what is broadcast to them."""
+    if isinstance(units, list):
+        rows = zip(units, ops.unstack(more), strict=True)
+        return [
+            ops.reshape(ops.reshape(unit, shape) + row, (-1,))
+            for unit, row in rows
+        ]
+    count = units.shape[0]
+    units = ops.reshape(units, (count, *shape)) + more
+    return ops.reshape(units, (count, -1))
 
-    Returns:
-        As `perceptron`, the tensor's entries in row-major order.
-    """
-    hidden = ops.reshape(hidden, (hidden.shape[0], -1))
-    return perceptron(layers_from(theta, 1), ops.relu(hidden))
+
+def _normalized_product(shape, group):
+    """What a group of features adds to the units: [h, *shape]."""
+    rows, columns = (ops.concatenate(part, axis=0) for part in group)
+    weights = ops.transpose(rows * rms_factors(columns))
+    return ops.reshape(ops.matmul(weights, columns), (-1, *shape))
 
 
-def first_layer(theta, features, shared):
-    """Layer 0 of an MLP on an entry's features and some of all entries.
+def normalized_perceptron(theta, features, shared):
+    """MLP on an entry's normalised features and some of all entries.
 
     Args:
-        theta: Dict with w0 and b0.
+        theta: Dict with w0, b0, w1, b1, ...
         features: As for `normalized_layer`; the first rows of w0.
         shared: [s], the same for all entries, as they are; its last rows.
 
     Returns:
-        [h, *shape].
+        As `perceptron`, the tensor's entries in row-major order.
     """
     count = theta["w0"].shape[0] - shared.shape[0]
     bias = theta["b0"] + ops.matmul(shared, theta["w0"][count:])  # [h]
-    hidden = normalized_layer(theta["w0"][:count], features)
-    return hidden + ops.reshape(bias, (-1,) + (1,) * (len(hidden.shape) - 1))
+    hidden = normalized_layer(theta["w0"][:count], bias, features)
+    return perceptron(layers_from(theta, 1), relu(hidden))
 
 
 def step_of(outputs, exp_mult):

@@ -236,7 +236,6 @@ class VeLORule(Rule):
     def _direction(self, mlp, grad, param, slots):
         """The step before the tensor's learning rate. [n]"""
         features = self._features(grad, param, slots)
-        hidden = networks.first_layer(mlp, features, ops.zeros((0,)))
-        outputs = networks.later_layers(mlp, hidden)
+        outputs = networks.normalized_perceptron(mlp, features, ops.zeros((0,)))
         scale = ops.sqrt(mean_square(param) + 1e-9) * self.step_mult
         return networks.step_of(outputs, self.exp_mult) * scale

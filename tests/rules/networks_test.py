@@ -22,9 +22,13 @@ def test_a_normalized_layer_is_a_layer_on_broadcast_features(rng):
         np.broadcast_to(row, shape) for feature in features for row in feature
     ]
     columns = np.stack([r / np.sqrt(1e-5 + np.mean(r**2)) for r in rows])
+    bias = rng.normal(size=units).astype(np.float32)
     expected = np.tensordot(weights.T, columns, axes=1)
-    found = networks.normalized_layer(weights, features)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    expected = expected + bias[:, None, None, None]
+    found = networks.normalized_layer(weights, bias, features)
+    np.testing.assert_allclose(
+        found, expected.reshape(units, -1), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_time_embeddings():
