@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.rules import networks
+from keras_lopt.rules import blocks, networks
 from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.registry import register
 
@@ -48,8 +48,8 @@ class FusedRule(PerTensorRule):
     @property
     def num_entry_features(self):
         zero = ops.zeros((1,))
-        slots = self.init_tensor_slots(None, 1)
-        return sum(f.shape[0] for f in self._features(zero, zero, slots))
+        entries = self._entries(zero, zero, self.init_tensor_slots(None, 1))
+        return sum(f.shape[0] for f in self._features(entries))
 
     @property
     def _sizes(self):
@@ -78,15 +78,23 @@ class FusedRule(PerTensorRule):
             + (1.0 - decay) * grad * grad,
         }
 
-    def _features(self, grad, param, slots):
-        """The features of every entry before normalisation, each [k, n]."""
-        momenta = slots["momenta"]  # [3, n]
-        scale = ops.rsqrt(slots["second_moment"] + 1e-6)  # [n]
+    def _entries(self, grad, param, slots):
+        return {
+            "grad": grad,
+            "param": param,
+            "momenta": slots["momenta"],
+            "second_moment": slots["second_moment"],
+        }
+
+    def _features(self, entries):
+        """Before normalisation, each [k, n]."""
+        grad, momenta = entries["grad"], entries["momenta"]
+        scale = ops.rsqrt(entries["second_moment"] + 1e-6)
         return [
             grad[None],
-            param[None],
+            entries["param"][None],
             momenta,
-            slots["second_moment"][None],
+            entries["second_moment"][None],
             momenta * scale,
             scale[None],
             (grad * scale)[None],
@@ -94,8 +102,14 @@ class FusedRule(PerTensorRule):
 
     def update_tensor(self, theta, grad, param, slots, signals):
         slots = self._accumulate(grad, slots)
-        features = self._features(grad, param, slots)
-        time = networks.time_embed_tanh(signals["step"])
-        outputs = networks.normalized_perceptron(theta, features, time)
-        step = networks.step_of(outputs, self.exp_mult) * self.step_mult
-        return -step, slots
+        delta = blocks.normalized_perceptron(
+            theta,
+            self._features,
+            self._entries(grad, param, slots),
+            networks.time_embed_tanh(signals["step"]),
+            self._delta,
+        )
+        return delta, slots
+
+    def _delta(self, outputs):
+        return -networks.step_of(outputs, self.exp_mult) * self.step_mult

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
-from keras_lopt.rules import networks
+from keras_lopt.rules import blocks, networks
 
 SHAPES = st.lists(
     st.lists(st.integers(1, 5), max_size=4).map(tuple), min_size=1, max_size=3
@@ -81,3 +81,21 @@ def test_only_narrow_layers_are_unrolled(rng, units, is_unrolled):
     assert forms == [is_unrolled]
     expected = weights.T @ x + bias[:, None]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_vector_in_blocks_is_the_vector():
+    size = blocks.FEWEST + 3 * blocks.SMALLEST
+    assert blocks.block_size(size) < size
+    rule = rules.get("fused", step_mult=1.0)
+    worst, norm = difference(rule, [(size // 4, 4)], 0, jit=True)
+    assert worst <= 1e-4 * norm
+
+
+@pytest.mark.parametrize("size", [1, 10**4, 65_537, 10**6, 4 * 10**6])
+def test_blocks_divide_a_vector_or_are_none(size):
+    block = blocks.block_size(size)
+    if block is None:
+        assert size < blocks.FEWEST or size == 65_537  # a prime
+    else:
+        assert size % block == 0
+        assert blocks.SMALLEST <= block <= blocks.LARGEST
