@@ -52,7 +52,7 @@ class PopulationTrainer:
     >>> trainer = training.PopulationTrainer(
     ...     rules.get("fused", hidden_units=1, hidden_layers=1),
     ...     tasks.digits_mlp(size=4, hidden=(2,), batch_size=2),
-    ...     estimators.PES(pairs=2, horizon=4, truncation=2),
+    ...     estimators.PES(2, 4, truncation=2, outer_split="outer_valid"),
     ...     training.Schedule(population=4, outer_steps=2, score_problems=1),
     ... )
     >>> history = trainer.fit(generations=1)
