@@ -2,8 +2,8 @@
 
 Networks here are feature-first: activations are [units, n], so that the n
 entries of a tensor are contiguous. A layer is one matrix product, or, where it
-is narrow and compiled, one sum a unit: XLA makes one loop of it all. An entry of
-2,000 on 11-8-8-2 units took 5 ns of one core so, and 11 in matrix products.
+is narrow and compiled, one sum a unit: XLA makes one loop of it all. An entry
+of 2,000 took 5 ns of a core on 11-8-8-2 units so, 11 in matrix products.
 """
 
 import numpy as np
