@@ -4,9 +4,8 @@ What an MLP is given and its activations are many times a vector. Of a block
 they fit into a cache, and the vector needs no more memory than its step: 4
 bytes an entry under XLA on CPU where `fused` needed 68, in the same time.
 
-Tensors that are cut into rows of more dimensions are no faster than this by a
-factor of three there, so features that are broadcast over a tensor are not
-computed in blocks.
+Only vectors: loops over blocks of rows of a matrix took `adafac_mlp` almost
+three times as long as the whole, 47 instead of 17 ns an entry.
 """
 
 from keras import ops
@@ -26,8 +25,12 @@ def block_size(size):
     """
     if size < FEWEST:
         return None
-    blocks = range(LARGEST, SMALLEST - 1, -1)
-    return next((block for block in blocks if size % block == 0), None)
+    for block in range(LARGEST, SMALLEST - 1, -1):
+        # The rows of [f, block] meet in the same few places of a cache where
+        # a power of two lies between them: 22 instead of 14 ns an entry.
+        if size % block == 0 and block % 512:
+            return block
+    return None
 
 
 def normalized_perceptron(theta, features_of, entries, shared, step_of):
