@@ -11,8 +11,7 @@ from keras import ops
 
 #: Widest layer that is compiled as one sum a unit.
 UNROLLED_UNITS = 8
-#: Fewest entries of which it is: it takes much longer to compile.
-UNROLLED_ENTRIES = 256
+UNROLLED_ENTRIES = 256  # Fewest of which it is: it takes long to compile.
 #: Entries below which a tensor's row and column features are not unrolled.
 SMALL_TENSOR = 4096
 TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
@@ -106,12 +105,9 @@ def perceptron(layers, inputs):
     Returns:
         [fan_out, n], or a list of as many [n].
     """
-    widest = max(bias.shape[0] for _, bias in layers)
-    unrolled = (
-        widest <= UNROLLED_UNITS
-        and inputs[0].shape[0] >= UNROLLED_ENTRIES
-        and is_compiled(inputs[0])
-    )
+    narrow = max(bias.shape[0] for _, bias in layers) <= UNROLLED_UNITS
+    large = inputs[0].shape[0] >= UNROLLED_ENTRIES
+    unrolled = narrow and large and is_compiled(inputs[0])
     layer = _unrolled_layer if unrolled else _product_layer
     for i, (weights, bias) in enumerate(layers):
         if i:
@@ -122,9 +118,8 @@ def perceptron(layers, inputs):
 
 def relu(units):
     """Of a tensor, or of each in a list."""
-    if isinstance(units, list):
-        return [ops.relu(unit) for unit in units]
-    return ops.relu(units)
+    is_list = isinstance(units, list)
+    return [ops.relu(unit) for unit in units] if is_list else ops.relu(units)
 
 
 def _product_layer(weights, bias, x):

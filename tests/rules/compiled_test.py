@@ -61,11 +61,20 @@ def test_both_forms_agree_on_a_matrix_that_is_unrolled():
     assert worst <= 1e-4 * size
 
 
+WIDEST, FEWEST = networks.UNROLLED_UNITS, networks.UNROLLED_ENTRIES
+
+
 @pytest.mark.parametrize(
-    "units, is_unrolled",
-    [(networks.UNROLLED_UNITS, True), (networks.UNROLLED_UNITS + 1, False)],
+    "units, entries, is_unrolled",
+    [
+        (WIDEST, FEWEST, True),
+        (WIDEST + 1, FEWEST, False),
+        (WIDEST, FEWEST - 1, False),
+    ],
 )
-def test_only_narrow_layers_are_unrolled(rng, units, is_unrolled):
+def test_only_narrow_layers_of_many_are_unrolled(
+    rng, units, entries, is_unrolled
+):
     weights = rng.normal(size=(3, units)).astype(np.float32)
     bias = rng.normal(size=units).astype(np.float32)
     forms = []
@@ -76,7 +85,7 @@ def test_only_narrow_layers_are_unrolled(rng, units, is_unrolled):
         forms.append(isinstance(result, list))
         return tf.stack(result)
 
-    x = rng.normal(size=(3, 7)).astype(np.float32)
+    x = rng.normal(size=(3, entries)).astype(np.float32)
     found = outputs(x)
     assert forms == [is_unrolled]
     expected = weights.T @ x + bias[:, None]
