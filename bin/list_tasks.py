@@ -24,12 +24,7 @@ def main(argv):
         print("Their tasks: --suite=NAME, or --family=NAME --samples=N")
         return
     print(f"{'task':54s} {'params':>9s} {'state':>8s} {'MFLOP/step':>11s}")
-    for label, build in _tasks.selected():
-        try:
-            task = build()
-        except FileNotFoundError:
-            print(f"{label:54s} no data here")
-            continue
+    for task in _tasks.built():
         cost = tasks.task_cost(task)
         print(
             f"{task.name:54s} {cost.params:9,d} {cost.state:8,d} "

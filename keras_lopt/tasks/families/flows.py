@@ -38,15 +38,28 @@ class Flow(keras.layers.Layer):
     """-log p of flat inputs with noise, in nats an example.
 
     Args:
+        config: Of the networks: hidden widths, activation, initializer.
         num_bijectors: Number of bijectors; the order of the entries is
             reversed between them.
         noise: Deviation of what is added to inputs.
     """
 
-    def __init__(self, num_bijectors, noise=NOISE, **kwargs):
+    def __init__(self, config, num_bijectors, noise=NOISE, **kwargs):
         super().__init__(**kwargs)
+        self.config = config
         self.num_bijectors, self.noise = num_bijectors, noise
         self.generator = keras.random.SeedGenerator(0)
+
+    def build_networks(self, inputs, outputs, dense=None):
+        """Makes `networks`, one a bijector, from `inputs` to `outputs`."""
+        self.networks = []
+        for _ in range(self.num_bijectors):
+            made = network(*self.config, outputs, dense)
+            shape = (None, inputs)
+            for layer in made:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+            self.networks.append(made)
 
     def bijector(self, number):
         """The TFP bijector from noise to data with this number."""

@@ -65,16 +65,7 @@ def degrees(size, hidden):
 
 
 class MAF(flows.Flow):
-    """-log p by autoregressive bijectors.
-
-    Args:
-        config: Of the networks: hidden widths, activation, initializer.
-        num_bijectors: As for `Flow`.
-    """
-
-    def __init__(self, config, num_bijectors, **kwargs):
-        super().__init__(num_bijectors, **kwargs)
-        self.config = config
+    """-log p by autoregressive bijectors; arguments as for `Flow`."""
 
     def build(self, input_shape):
         self.size = input_shape[-1]
@@ -88,14 +79,7 @@ class MAF(flows.Flow):
             )
             return MaskedDense(mask, kernel_initializer=common.new(initializer))
 
-        self.networks = []
-        for _ in range(self.num_bijectors):
-            made = flows.network(*self.config, 2 * self.size, dense)
-            shape = (None, self.size)
-            for layer in made:
-                layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-            self.networks.append(made)
+        self.build_networks(self.size, 2 * self.size, dense)
 
     def bijector(self, number):
         from tensorflow_probability import bijectors

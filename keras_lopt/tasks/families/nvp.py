@@ -35,28 +35,12 @@ def nvp(
 
 
 class NVP(flows.Flow):
-    """-log p by affine couplings.
-
-    Args:
-        config: Of the networks: hidden widths, activation, initializer.
-        num_bijectors: As for `Flow`.
-    """
-
-    def __init__(self, config, num_bijectors, **kwargs):
-        super().__init__(num_bijectors, **kwargs)
-        self.config = config
+    """-log p by affine couplings; arguments as for `Flow`."""
 
     def build(self, input_shape):
         self.size = input_shape[-1]
         self.masked = self.size // 2
-        self.networks = []
-        for _ in range(self.num_bijectors):
-            made = flows.network(*self.config, 2 * (self.size - self.masked))
-            shape = (None, self.masked)
-            for layer in made:
-                layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-            self.networks.append(made)
+        self.build_networks(self.masked, 2 * (self.size - self.masked))
 
     def bijector(self, number):
         from tensorflow_probability import bijectors
