@@ -1,7 +1,5 @@
 """Language models of words: a recurrent network predicts the next one."""
 
-import keras
-
 from keras_lopt.tasks.families import sequences
 from keras_lopt.tasks.registry import register_family
 
@@ -42,18 +40,16 @@ def rnn_word_lm(
         vocabulary, length, source: As for `text.get`.
         batch_size, variation: As for `Task`; or a dict for `Variation`.
     """
-    config = core, units, initializer, recurrent_initializer
-
-    def body(tokens, size):
-        x = keras.layers.Embedding(size, embed)(tokens)
-        return sequences.core(*config, sequences=True)(x)
-
-    data = {"source": source, "level": "word"}
-    return sequences.language_task(
+    return sequences.recurrent_language_task(
         "rnn_word_lm",
-        (embed, config),
-        body,
-        {**data, "vocabulary": vocabulary, "length": length},
+        embed,
+        (core, units, initializer, recurrent_initializer),
+        {
+            "source": source,
+            "level": "word",
+            "vocabulary": vocabulary,
+            "length": length,
+        },
         batch_size,
         variation,
     )

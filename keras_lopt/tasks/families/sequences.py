@@ -54,6 +54,24 @@ def core(kind, units, initializer, recurrent_initializer, sequences):
     )
 
 
+def recurrent_language_task(family, embed, config, data, batch_size, variation):
+    """A `language_task` by an embedding and a core.
+
+    Args:
+        embed: Features of an embedded token.
+        config: Arguments of `core`: kind, units and initializers.
+        family, data, batch_size, variation: As for `language_task`.
+    """
+
+    def body(tokens, size):
+        x = keras.layers.Embedding(size, embed)(tokens)
+        return core(*config, sequences=True)(x)
+
+    return language_task(
+        family, (embed, config), body, data, batch_size, variation
+    )
+
+
 def language_task(family, config, body, data, batch_size, variation):
     """A task: the next token of a text, by a body and a linear layer.
 
