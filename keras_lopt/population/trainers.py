@@ -30,11 +30,7 @@ class Trainers:
 
     def __post_init__(self):
         check_number("fresh", self.fresh, "[0, 1]")
-        if not isinstance(self.antisymmetric, bool):
-            raise ValueError(
-                "`antisymmetric` must be True or False. "
-                f"Received: antisymmetric={self.antisymmetric!r}"
-            )
+        _check_bool("antisymmetric", self.antisymmetric)
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
@@ -42,13 +38,24 @@ class Trainers:
             return AntisymmetricRule(member_rule)
         return member_rule
 
+    def initial_thetas(self, drawn, chosen):
+        """What `draw` is to know of the start, of two arrays [p, d].
+
+        Args:
+            drawn: Random thetas that nothing has selected.
+            chosen: The best of all candidates, that the members begin as.
+        """
+        del drawn
+        return chosen
+
     def draw(self, thetas, scores, initial_thetas, rng):
         """This generation's trainers.
 
         Args:
             thetas: [p, d] the members'.
             scores: [p] their scores.
-            initial_thetas: [p, d] the members' when training began.
+            initial_thetas: [p, d], what the method of this name returned when
+                training began.
             rng: A `numpy.random.Generator`.
 
         Returns:
@@ -83,10 +90,24 @@ class SelfTraining(Trainers):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrozenTrainers(Trainers):
-    """Members are trained by random ones as they were at the very start.
+    """Members are trained by random thetas that never change.
 
     The control that shows what selection does without feedback.
+
+    Args:
+        chosen: False: thetas as drawn. True: those of the candidates that the
+            members begin as: the choice among candidates has then selected
+            trainers too, since they had to be able to train a model.
     """
+
+    chosen: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_bool("chosen", self.chosen)
+
+    def initial_thetas(self, drawn, chosen):
+        return chosen if self.chosen else drawn
 
     def draw(self, thetas, scores, initial_thetas, rng):
         del scores
@@ -133,3 +154,10 @@ class FixedTrainer(Trainers):
         packed = ThetaVector(self.trainer).pack(theta)
         count = len(thetas)
         return np.tile(packed, (count, 1)), np.full(count, -1)
+
+
+def _check_bool(name, value):
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
+        )

@@ -31,7 +31,7 @@ class Evolution:
         trainers: A `population.Trainers`.
         selection: A `population.Selection`.
         mutation: Of the update multipliers.
-        initial_thetas: [p, d], the members' when training began.
+        initial_thetas: [p, d], what the trainers are to know of the start.
         seed: Integer.
     """
 

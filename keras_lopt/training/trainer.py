@@ -184,7 +184,9 @@ class PopulationTrainer:
             for i in range(self.schedule.candidates)
         ]
         self.members = candidates[0].best_of(*candidates[1:])
-        self._evolution.initial_thetas = self.members.thetas
+        self._evolution.initial_thetas = self.trainers.initial_thetas(
+            candidates[0].thetas, self.members.thetas
+        )
         self.seconds += time.perf_counter() - start
         # The row shows a population as drawn, not the choice from all.
         everyone = np.ones(self.schedule.population, bool)

@@ -86,6 +86,18 @@ def test_frozen_trainers_are_as_they_were_at_the_start(rng):
     assert seen == set(INITIAL_THETAS[:, 0])
 
 
+def test_frozen_trainers_are_as_drawn_unless_they_are_to_be_chosen():
+    drawn, chosen = THETAS, INITIAL_THETAS
+    for trainers, expected in (
+        (FrozenTrainers(), drawn),
+        (FrozenTrainers(chosen=True), chosen),
+        (SelfTraining(), chosen),
+    ):
+        assert trainers.initial_thetas(drawn, chosen) is expected
+    with pytest.raises(ValueError, match="`chosen` must be True or False"):
+        FrozenTrainers(chosen=1)
+
+
 def test_a_fixed_trainer_trains_everybody(rng):
     adam = rules.get("adam")
     trainers = FixedTrainer(trainer=adam)

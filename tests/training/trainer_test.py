@@ -6,7 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lopt.population import Elitist, NoSelection, WinnerTakeAll
+from keras_lopt.population import (
+    Elitist,
+    FrozenTrainers,
+    NoSelection,
+    WinnerTakeAll,
+)
 from keras_lopt.training import PopulationTrainer, Schedule
 from tests import tiny
 
@@ -198,6 +203,16 @@ def test_members_are_the_best_candidates(recording):
     assert np.all(three.members.scores <= two.members.scores)
     assert set(three.members.ids) <= set(range(12))
     assert set(three.members.parents) == {-1}
+
+
+def test_frozen_trainers_are_random_or_the_members_of_the_start(recording):
+    drawn = recording.trainer._random_members(0).thetas
+    for chosen in (False, True):
+        trainer = tiny.trainer(trainers=FrozenTrainers(chosen=chosen))
+        trainer.fit(0)
+        begun = trainer.get_state()["initial_thetas"]
+        expected = trainer.members.thetas if chosen else drawn
+        np.testing.assert_array_equal(begun, expected)
 
 
 def test_best_theta_is_of_the_lowest_score(recording):
