@@ -53,8 +53,13 @@ def update_loss_buffer(slots, loss, horizon):
 
 
 def loss_features(slots, horizon):
-    """How the loss of each span compares with that of the next longer. [9]"""
-    now = _unbiased(slots["means"], _loss_decays(horizon), slots["count"] + 1.0)
+    """How the loss of each span compares with that of the next longer. [9]
+
+    Args:
+        slots: As from `update_loss_buffer`, of one loss or more.
+        horizon: The longest span, in steps.
+    """
+    now = _unbiased(slots["means"], _loss_decays(horizon), slots["count"])
     shorter, longer = now[:-1], now[1:]
     lowest = slots["running_min"][:-1]
     ratio = (shorter - lowest) / ops.maximum(1e-8, longer - lowest)

@@ -116,6 +116,27 @@ def test_there_are_no_loss_features_before_the_third_loss():
         assert np.any(features != 0.0) == (count > 2)
 
 
+def test_loss_features_compare_means_that_start_unbiased():
+    """Means of a loss that rises to a new level, by hand in float64.
+
+    The recorded trace has features of -1 only, for any correction of the start.
+    """
+    losses = [1.0, 1.04, 1.0, 1.3, 1.2, 1.5]  # Below the cap.
+    decays = np.exp(-1.0 / np.logspace(1.0, 2.0, 10))
+    buffer, lowest = progress.init_loss_buffer(), np.full(10, np.inf)
+    for count, loss in enumerate(losses, start=1):
+        buffer = progress.update_loss_buffer(buffer, loss, 100)
+        ages = np.arange(count)[::-1, None]
+        weights = decays**ages
+        means = weights.T @ losses[:count] / weights.sum(axis=0)
+        lowest = np.minimum(lowest, means)
+    ratio = (means - lowest)[:-1] / (means[1:] - lowest[:-1])
+    expected = np.clip(ratio - 1.0, -1.0, 1.0)
+    features = progress.loss_features(buffer, 100)
+    np.testing.assert_allclose(features, expected, rtol=1e-3)
+    assert np.all(np.abs(expected) < 1.0)
+
+
 @pytest.mark.parametrize(
     "shape, rank", [((), 0), ((1, 1), 0), ((1, 5), 1), ((2, 3, 4), 3)]
 )
