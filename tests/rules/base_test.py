@@ -93,7 +93,9 @@ def test_a_shape_does_not_change_what_is_finite(rule, rng, shapes):
         assert np.all(np.isfinite(leaf))
 
 
-@pytest.mark.parametrize("name", ["mlp", "adafac_mlp", "hierarchical", "velo"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "adafac_mlp", "hierarchical", "velo", "celo"]
+)
 def test_a_theta_that_follows_the_gradient_descends(name):
     rule = small_rules.small_rule(name, step_mult=0.05)
     theta = small_rules.descending_theta(rule)
