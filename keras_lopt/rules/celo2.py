@@ -43,8 +43,11 @@ class Celo2Rule(ShapedTensorRule):
     `vector_mult` times the learning rate. With both switched off it is
     Celo2-base.
 
-    Published uses train embeddings by Adam too. A rule does not see the names
-    of variables: give those to another optimizer, as `MultiOptimizer` can.
+    Adam is that of the published use, with decays 0.9 and 0.95; in the rule's
+    own training it had 0.9 and 0.999 and no correction of its start. Published
+    uses train embeddings by Adam too: a rule does not see the names of
+    variables, so give those to another optimizer, as `MultiOptimizer` can.
+    Weight decay is the optimizer's, at its learning rate for all tensors.
 
     Args:
         hidden_units: Width of the two hidden layers.
