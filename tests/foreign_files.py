@@ -120,6 +120,18 @@ def pylo_mlp(leaves):
     return state
 
 
+def pylo_celo2(leaves):
+    """CELO2MLP's state dict, layers (in, out), from leaves of celo2."""
+    own = {k.removeprefix("ff_mod_stack/~/"): v for k, v in leaves.items()}
+    later = {
+        f"dense_{kind}.{i}": own[f"{kind}{i + 1}"]
+        for kind in ("w", "b")
+        for i in (0, 1)
+    }
+    first = {f"w0.{i}": own[f"w0__{i}"] for i in range(14)}
+    return {**first, "b0": own["b0"], **later}
+
+
 def save_safetensors(path, state):
     safetensors.numpy.save_file(state, path, {"format": "pt"})
     return path

@@ -153,7 +153,7 @@ def test_the_same_look_finds_calls_in_compiled_functions():
 
 def test_adam_is_marked_as_hand_designed_and_learned_rules_are_not():
     hand_designed = {cls.name for cls in hand_designed_rules()}
-    assert hand_designed == {"adam", "nadamw", "sgd", "sgdm"}
+    assert hand_designed == {"adam", "celo2", "nadamw", "sgd", "sgdm"}
 
 
 @pytest.mark.parametrize(

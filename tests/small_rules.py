@@ -5,6 +5,8 @@ import numpy as np
 from keras_lopt import rules
 
 CONFIGS = {
+    "celo": {"lstm_units": 8},
+    "celo2": {"hidden_units": 4},
     "hierarchical": {"lstm_units": 8, "mlp_units": 4},
     "velo": {"lstm_units": 8, "bank_size": 3},
 }
@@ -21,11 +23,13 @@ def descending_theta(rule):
     For rules whose first entry feature is the gradient.
     """
     theta = {k: np.zeros(v, np.float32) for k, v in rule.theta_shapes().items()}
-    first = "w0_0" if rule.name == "velo" else "w0"
+    first = "w0_0" if "w0_0" in theta else "w0"
     theta[first][..., 0, :2] = 1.0, -1.0  # relu(x) - relu(-x) = x
     theta["w1"][..., 0, 0] = theta["w1"][..., 1, 1] = 1.0
     theta["w2"][..., :2, 0] = 1.0, -1.0
     if rule.name == "velo":
         theta["controls_b"][:] = 0.01  # Mixed with a factor of 100.
         theta["lr_b"][:] = 1.0
+    if rule.name == "celo":
+        theta["lr_b"][:] = np.log(10.0)  # exp(2.3) / 10 = 1
     return theta

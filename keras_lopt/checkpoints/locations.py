@@ -56,7 +56,10 @@ def _local(source):
     if path.is_dir():
         if not (path / BEST).is_file():
             raise CheckpointError(
-                path, f"a directory must hold a training run's {BEST}."
+                path,
+                f"a directory must hold a training run's {BEST}. For weights "
+                "of others give the file itself. Received: a directory with "
+                f"{_first_names(path)}",
             )
         return path / BEST
     if not path.is_file():
@@ -66,3 +69,9 @@ def _local(source):
             f"names {bundled_names()}. Received: source={str(source)!r}"
         )
     return path
+
+
+def _first_names(folder, most=5):
+    """The first names in a folder, for a message."""
+    names = sorted(os.listdir(folder))
+    return names if len(names) <= most else [*names[:most], "..."]

@@ -81,7 +81,7 @@ class Estimator:
 
     def inner_run(self, rule, task):
         """The inner run that `estimate` needs."""
-        return InnerRun(rule, task, self.steps_per_estimate)
+        return InnerRun(rule, task, self.steps_per_estimate, self.horizon)
 
     def initial_state(self, inner_run, members, pairs, first_pair):
         """Before the first outer step, for pairs first_pair, ... of a replica.

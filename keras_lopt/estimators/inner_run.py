@@ -27,12 +27,15 @@ class InnerRun:
         rule: A `rules.Rule`.
         task: A `tasks.Task`.
         num_steps: Steps a call, t.
+        horizon: Steps of a whole problem, for rules that plan with them;
+            default: those of one call.
     """
 
-    def __init__(self, rule, task, num_steps):
+    def __init__(self, rule, task, num_steps, horizon=None):
         self.rule = rule
         self.task = task
         self.num_steps = num_steps
+        self.horizon = horizon or num_steps
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -169,7 +172,11 @@ class InnerRun:
                 state.params, state.non_trainable, batch, seed
             )
         grads = tape.gradient(loss, state.params, unconnected_gradients="zero")
-        signals = {"step": step, "train_loss": loss}
+        signals = {
+            "step": step,
+            "horizon": self.horizon,
+            "train_loss": loss,
+        }
         deltas, slots = self.rule.update(
             theta, grads, state.params, state.slots, signals
         )

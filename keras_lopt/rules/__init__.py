@@ -9,6 +9,8 @@ from keras_lopt.rules.adafac_mlp import AdafacMLPRule
 from keras_lopt.rules.adam import AdamRule
 from keras_lopt.rules.antisymmetric import AntisymmetricRule
 from keras_lopt.rules.base import PerTensorRule, Rule, ShapedTensorRule
+from keras_lopt.rules.celo import CeloRule
+from keras_lopt.rules.celo2 import Celo2Rule
 from keras_lopt.rules.fused import FusedRule
 from keras_lopt.rules.hierarchical import HierarchicalRule
 from keras_lopt.rules.mlp import MLPRule
@@ -23,6 +25,8 @@ __all__ = [
     "AdafacMLPRule",
     "AdamRule",
     "AntisymmetricRule",
+    "Celo2Rule",
+    "CeloRule",
     "FusedRule",
     "HierarchicalRule",
     "MLPRule",

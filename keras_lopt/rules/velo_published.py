@@ -1,4 +1,4 @@
-"""Where published weights of `velo` have its theta (arXiv 2211.09760)."""
+"""Where published weights of `velo` and `celo` have the LSTM of their theta."""
 
 from keras_lopt.rules.networks import of_rank
 
@@ -15,8 +15,8 @@ _LAYERS = {
 OPTIONAL = ("rnn_params/linear/w", "rnn_params/linear/b")
 
 
-def paths(bank_leaves):
-    """Dict from theta leaf name to path, for the leaves of the MLPs given."""
+def paths():
+    """Dict from theta leaf name to path."""
     found = {
         f"{ours}_{kind}": f"rnn_params/{theirs}/{kind}"
         for ours, theirs in _LAYERS.items()
@@ -24,9 +24,6 @@ def paths(bank_leaves):
     }
     for state in ("hidden", "cell"):
         found[f"lstm_{state}"] = f"lstm_init_state/{state}"
-    for leaf in bank_leaves:
-        theirs = leaf.replace("_", "__")
-        found[leaf] = f"ff_mod_stack/~/{theirs}"
     return found
 
 

@@ -14,11 +14,14 @@ class OuterUpdate:
     Args:
         rule: The members' `rules.Rule`.
         trainer_rule: The trainers'.
+        horizon: Outer steps that a trainer whose rule has a horizon plans
+            with. Past it is what the rule makes of it, as at its end.
     """
 
-    def __init__(self, rule, trainer_rule):
+    def __init__(self, rule, trainer_rule, horizon=None):
         self.rule = rule
         self.trainer_rule = trainer_rule
+        self.horizon = horizon
         self.theta_vector = ThetaVector(rule)
         self.trainer_vector = ThetaVector(trainer_rule)
 
@@ -75,6 +78,8 @@ class OuterUpdate:
         )
         # Validation losses would be a copy: both inputs get the outer loss.
         signals = {"step": step, "train_loss": loss, "valid_loss": loss}
+        if self.horizon is not None:
+            signals["horizon"] = self.horizon
         deltas, slots = self.trainer_rule.update(
             trainer,
             list(self.theta_vector.unpack(grad).values()),

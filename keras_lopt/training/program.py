@@ -24,6 +24,7 @@ class Program:
         estimator: An `estimators.Estimator`.
         members: Size of the population, p.
         score_problems: Problems that a member is scored on.
+        outer_horizon: As `OuterUpdate`'s horizon.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Program:
         estimator,
         members,
         score_problems,
+        outer_horizon=None,
     ):
         self.strategy = strategy
         self.replicas = Replicas(strategy)
@@ -60,7 +62,7 @@ class Program:
         self.scoring = Scoring(
             self.inner_run, estimator.horizon, members, own_problems, a_round
         )
-        self.outer_update = OuterUpdate(rule, trainer_rule)
+        self.outer_update = OuterUpdate(rule, trainer_rule, outer_horizon)
         self._compile_outer_step()
 
     def _compile_outer_step(self):

@@ -19,6 +19,8 @@ class Schedule:
         score_problems: Whole problems that a member is scored on.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
+        outer_horizon: Outer steps that trainers plan with, where their rule
+            has a horizon (`velo`, `celo`): those of the whole training.
     """
 
     population: int = 8
@@ -26,6 +28,7 @@ class Schedule:
     outer_steps: int = 25
     score_problems: int = 16
     redraw_every: int = 20
+    outer_horizon: int = 1000
 
     def __post_init__(self):
         for field in dataclasses.fields(self):

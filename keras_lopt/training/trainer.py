@@ -112,6 +112,7 @@ class PopulationTrainer:
             self.estimator,
             self.schedule.population,
             self.schedule.score_problems,
+            self.schedule.outer_horizon,
         )
         self.inner_state = program.initial_state()
         self.members = self._random_members(0)

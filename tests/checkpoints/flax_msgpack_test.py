@@ -12,6 +12,8 @@ msgpack = pytest.importorskip("msgpack", reason="msgpack is not installed")
 LAYOUTS = [
     ("velo", {}, 2_320_385, 9_282_507),
     ("velo", {"lstm_units": 64, "bank_size": 32}, 46_337, 186_246),
+    ("celo", {}, 37_089, 149_216),
+    ("celo2", {}, 347, 1_833),
     ("adafac_mlp", {}, 197, 1_007),
     ("adafac_mlp", {"hidden_units": 32}, 2_409, 9_859),
     ("mlp", {}, 1_762, 7_214),

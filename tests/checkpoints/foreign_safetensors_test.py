@@ -90,6 +90,19 @@ def test_pylos_per_parameter_mlp_gets_the_offsets_of_its_optimizers(tmp_path):
     )
 
 
+def test_pylos_celo2(tmp_path):
+    rule = rules.get("celo2")
+    leaves = foreign_files.published(rule)
+    state = foreign_files.pylo_celo2(leaves)
+    assert sum(v.size for v in state.values()) == 347
+    (path,) = save(tmp_path, celo2=state)
+    found, theta, _ = checkpoints.load(path)
+    assert found == rule
+    expected = checkpoints.import_theta(rule, leaves)
+    for leaf, value in expected.items():
+        np.testing.assert_array_equal(theta[leaf], value)
+
+
 @pytest.mark.parametrize("name", ["adafac_mlp", "hierarchical", "velo"])
 def test_published_names_are_read_too(tmp_path, name):
     rule = small_rules.small_rule(name)

@@ -71,3 +71,13 @@ def test_a_directory_must_be_of_a_training_run(tmp_path):
         checkpoints.CheckpointError, match="must hold .*best.safetensors"
     ):
         checkpoints.load(tmp_path)
+
+
+def test_a_directory_of_a_download_is_answered_with_what_it_holds(tmp_path):
+    for name in ("theta.state", "config.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        checkpoints.CheckpointError,
+        match=r"give the file itself.*\['config.json', 'theta.state'\]",
+    ):
+        checkpoints.load(tmp_path)

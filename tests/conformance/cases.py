@@ -11,6 +11,7 @@ from keras_lopt import LearnedOptimizer, optimizers, rules
 
 #: Where the defaults are large: what compiles in a second.
 TINY = {
+    "celo": {"lstm_units": 4},
     "hierarchical": {"lstm_units": 3, "mlp_units": 3},
     "velo": {"lstm_units": 4, "bank_size": 2},
 }

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.estimators import InnerRun
+from keras_lopt import rules
+from keras_lopt.estimators import PES, InnerRun
 from keras_lopt.tasks import Task, datasets
+from tests import small_rules
 
 STEPS = 20
 SEEDS = tf.constant([[3, 0], [3, 1]])
@@ -169,6 +171,24 @@ def test_the_training_loss_is_the_outer_loss_on_train(
         run, thetas, run.blank_states(3), [0, 0], outer_split="train"
     )
     np.testing.assert_array_equal(train, outer)
+
+
+@pytest.mark.parametrize("horizon", [STEPS, 2 * STEPS])
+def test_a_rule_gets_the_horizon_of_whole_problems(tiny_task, horizon):
+    """A celo whose learning rate says how much of the training is left."""
+    rule = rules.get("celo", lstm_units=1, hidden_units=2, step_mult=0.1)
+    theta = small_rules.descending_theta(rule)
+    theta["own_w"][:9] = 1.0  # The time's features.
+    theta["lstm_w"][0] = 1.0
+    theta["lr_w"][:] = 3.0
+    run = PES(1, STEPS, truncation=4).inner_run(rule, tiny_task)
+    assert run.horizon == STEPS
+    given = InnerRun(rule, tiny_task, 4, horizon)
+    thetas = tf.stack([run.theta_vector.pack(theta)] * 3)
+    _, *losses = advance(run, thetas, run.blank_states(3), [0, 0])
+    _, *others = advance(given, thetas, run.blank_states(3), [0, 0])
+    assert np.all(np.equal(losses, others)) == (horizon == STEPS)
+    assert np.all(np.isfinite(others))
 
 
 def test_an_unknown_split_is_refused(tiny_rule, task):

@@ -26,7 +26,9 @@ def trajectory(rule, theta, tensors, num_steps, update=None):
     slots = rule.init_slots(theta, params)
     for step in range(num_steps):
         grads = [2.0 * p for p in params]
-        signals = {"step": tf.constant(step), **SIGNALS}
+        # The published features of a loss that does not change are rounding.
+        loss = tf.constant(2.0 - 0.05 * step)
+        signals = {"step": tf.constant(step), **SIGNALS, "train_loss": loss}
         deltas, slots = update(theta, grads, params, slots, signals)
         params = [p + d for p, d in zip(params, deltas, strict=True)]
     return deltas, slots, params
@@ -93,7 +95,9 @@ def test_a_shape_does_not_change_what_is_finite(rule, rng, shapes):
         assert np.all(np.isfinite(leaf))
 
 
-@pytest.mark.parametrize("name", ["mlp", "adafac_mlp", "hierarchical", "velo"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "adafac_mlp", "hierarchical", "velo", "celo"]
+)
 def test_a_theta_that_follows_the_gradient_descends(name):
     rule = small_rules.small_rule(name, step_mult=0.05)
     theta = small_rules.descending_theta(rule)

@@ -10,6 +10,8 @@ COUNTS = {
     "mlp": ("hidden_units", "hidden_layers"),
     "adafac_mlp": ("hidden_units", "hidden_layers"),
     "hierarchical": ("mlp_units", "mlp_layers", "lstm_units"),
+    "celo": ("lstm_units", "bank_size", "hidden_units"),
+    "celo2": ("hidden_units",),
     "velo": ("lstm_units", "bank_size", "hidden_units", "loss_buffer_horizon"),
 }
 POSITIVE = {
@@ -19,11 +21,13 @@ POSITIVE = {
     "mlp": ("step_mult",),
     "adafac_mlp": ("step_mult",),
     "hierarchical": ("step_mult",),
-    "velo": ("step_mult",),
+    "velo": ("step_mult", "bank_mult"),
+    "celo": ("step_mult",),
+    "celo2": ("step_mult", "vector_mult"),
 }
 FINITE = {
     name: ("exp_mult",)
-    for name in ("mlp", "adafac_mlp", "hierarchical", "velo")
+    for name in ("mlp", "adafac_mlp", "hierarchical", "velo", "celo", "celo2")
 }
 FRACTIONS = {"sgdm": ("momentum",), "nadamw": ("beta1", "beta2")}
 

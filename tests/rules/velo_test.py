@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
-from keras_lopt.rules import velo_inputs
+from keras_lopt.rules import progress, velo_inputs
 from tests import small_rules
 
 SIGNALS = {"horizon": 50, "train_loss": 1.0}
@@ -81,11 +81,11 @@ def test_a_frozen_state_of_the_lstm_stays(rng, random_tensors):
 
 def test_the_loss_buffer_spans_the_horizon_or_what_is_set():
     for horizon in (10, 1000):
-        buffer = velo_inputs.init_loss_buffer()
-        decays = velo_inputs._loss_decays(horizon)
+        buffer = progress.init_loss_buffer()
+        decays = progress._loss_decays(horizon)
         spans = np.logspace(1.0, np.log10(horizon), 10)
         np.testing.assert_allclose(decays, np.exp(-1.0 / spans), rtol=1e-5)
-        buffer = velo_inputs.update_loss_buffer(buffer, 2.0, horizon)
+        buffer = progress.update_loss_buffer(buffer, 2.0, horizon)
         np.testing.assert_allclose(buffer["running_min"], 2.0, rtol=1e-4)
     default = run(small_rules.small_rule("velo"), [np.ones(3, np.float32)])[1]
     rule = small_rules.small_rule("velo", loss_buffer_horizon=50)
@@ -99,21 +99,42 @@ def test_the_loss_buffer_spans_the_horizon_or_what_is_set():
 
 
 def test_a_jump_of_the_loss_is_capped():
-    buffer = velo_inputs.init_loss_buffer()
-    capped = velo_inputs.init_loss_buffer()
+    buffer = progress.init_loss_buffer()
+    capped = progress.init_loss_buffer()
     for loss, cap in [(1.0, 1.0), (1e6, 2.0)]:
-        buffer = velo_inputs.update_loss_buffer(buffer, loss, 100)
-        capped = velo_inputs.update_loss_buffer(capped, cap, 100)
+        buffer = progress.update_loss_buffer(buffer, loss, 100)
+        capped = progress.update_loss_buffer(capped, cap, 100)
     np.testing.assert_allclose(buffer["means"], capped["means"], rtol=1e-4)
 
 
 def test_there_are_no_loss_features_before_the_third_loss():
-    buffer = velo_inputs.init_loss_buffer()
+    buffer = progress.init_loss_buffer()
     for count, loss in enumerate([3.0, 2.0, 1.5, 2.5], start=1):
-        buffer = velo_inputs.update_loss_buffer(buffer, loss, 100)
-        features = velo_inputs.loss_features(buffer, 100)
+        buffer = progress.update_loss_buffer(buffer, loss, 100)
+        features = progress.loss_features(buffer, 100)
         assert features.shape == (9,)
         assert np.any(features != 0.0) == (count > 2)
+
+
+def test_loss_features_compare_means_that_start_unbiased():
+    """Means of a loss that rises to a new level, by hand in float64.
+
+    The recorded trace has features of -1 only, for any correction of the start.
+    """
+    losses = [1.0, 1.04, 1.0, 1.3, 1.2, 1.5]  # Below the cap.
+    decays = np.exp(-1.0 / np.logspace(1.0, 2.0, 10))
+    buffer, lowest = progress.init_loss_buffer(), np.full(10, np.inf)
+    for count, loss in enumerate(losses, start=1):
+        buffer = progress.update_loss_buffer(buffer, loss, 100)
+        ages = np.arange(count)[::-1, None]
+        weights = decays**ages
+        means = weights.T @ losses[:count] / weights.sum(axis=0)
+        lowest = np.minimum(lowest, means)
+    ratio = (means - lowest)[:-1] / (means[1:] - lowest[:-1])
+    expected = np.clip(ratio - 1.0, -1.0, 1.0)
+    features = progress.loss_features(buffer, 100)
+    np.testing.assert_allclose(features, expected, rtol=1e-3)
+    assert np.all(np.abs(expected) < 1.0)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ONES = np.ones([COUNT, 5])
 class Recorded(PerTensorRule):
     """Moves against the gradient; its slots keep what it was given."""
 
-    required_signals = ("step", "train_loss", "valid_loss")
+    required_signals = ("step", "horizon", "train_loss", "valid_loss")
 
     def theta_shapes(self):
         return {"scale": (), "rest": (2, 2)}
@@ -36,6 +36,7 @@ class Recorded(PerTensorRule):
             "updates": tf.zeros([]),
             "scale_at_start": theta["scale"] * tf.ones([]),
             "losses": tf.zeros([2]),
+            "horizon": tf.zeros([]),
         }
 
     def update_tensor(self, theta, grad, param, slots, signals):
@@ -44,6 +45,7 @@ class Recorded(PerTensorRule):
             "updates": slots["updates"] + 1.0,
             "scale_at_start": slots["scale_at_start"],
             "losses": tf.stack(losses),
+            "horizon": tf.cast(signals["horizon"], tf.float32),
         }
 
 
@@ -109,7 +111,7 @@ def test_equals_the_rule_called_by_hand(trainer, steps, rng):
 
 def recorded_update(grads, steps, scales=(1.0, 1.0, 1.0), multipliers=None):
     """Changes [p, 5] of thetas of zeros, and new slots, by `Recorded`."""
-    update = OuterUpdate(Recorded(), Recorded())
+    update = OuterUpdate(Recorded(), Recorded(), horizon=30)
     grads = tf.constant(grads, tf.float32)
     slots = tf.nest.map_structure(
         lambda blank: np.full_like(blank, 50.0), update.blank_slots(COUNT)
@@ -138,6 +140,12 @@ def test_step_0_starts_from_slots_of_the_trainer():
         np.testing.assert_array_equal(
             leaf["scale_at_start"], [scales[0], 50.0, scales[2]]
         )
+
+
+def test_the_horizon_is_that_of_the_outer_steps():
+    _, slots = recorded_update(ONES, [0, 4, 0])
+    for leaf in slots:
+        np.testing.assert_array_equal(leaf["horizon"], [30.0] * COUNT)
 
 
 def test_both_losses_are_the_outer_loss():

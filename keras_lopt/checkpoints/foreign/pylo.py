@@ -32,6 +32,16 @@ _BANK = {
     "output_weights_": "ff_mod_stack/~/w2",
     "output_bias_": "ff_mod_stack/~/b2",
 }
+#: Leaf of CELO2MLP, whose layers are (in, out) -> published path.
+_CELO2 = {
+    "b0": "ff_mod_stack/~/b0",
+    **{
+        f"dense_{kind}.{i}": f"ff_mod_stack/~/{kind}{i + 1}"
+        for kind in ("w", "b")
+        for i in (0, 1)
+    },
+    **{f"w0.{i}": f"ff_mod_stack/~/w0__{i}" for i in range(14)},
+}
 #: What VeLOMLP computes from its bank, and stores with it.
 _WORKING_COPIES = {name.replace("_.", ".").rstrip("_") for name in _BANK}
 _PER_PARAMETER = r"network\.(input|linear_(\d+)|output)\.(weight|bias)"
@@ -65,6 +75,8 @@ def to_published(leaves):
             found[f"{_RNN[layer]}/{kind[0]}"] = _transposed(name, value, kind)
         elif name in _BANK:
             found.update(_bank(name, value))
+        elif name in _CELO2:
+            found[_CELO2[name]] = value
         elif name not in _WORKING_COPIES:
             found[name] = value
     return found, {}

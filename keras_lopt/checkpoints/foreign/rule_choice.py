@@ -57,15 +57,20 @@ def _why_none(candidates, shapes):
         ((_, problem),) = candidates.values()
         return problem
 
-    def shared(name):
-        paths = set(
-            (candidates[name][0] or rules.get(name)).published_paths().values()
-        )
-        return len(paths & set(shapes)) / len(paths | set(shapes))
+    def likeness(name):
+        """Part of the paths that are shared, then sizes that agree."""
+        rule = candidates[name][0] or rules.get(name)
+        paths = set(rule.published_paths().values())
+        part = len(paths & set(shapes)) / len(paths | set(shapes))
+        agreeing = 0
+        for leaf, path in rule.published_paths().items():
+            sizes = zip(rule.theta_shapes()[leaf], shapes.get(path, ()))
+            agreeing += sum(a == b for a, b in sizes)
+        return part, agreeing
 
-    nearest = max(known, key=shared)
+    nearest = max(known, key=likeness)
     problem = f" The nearest is {nearest!r}: {candidates[nearest][1]}"
-    if not shared(nearest):
+    if not likeness(nearest)[0]:
         problem = ""
     names = sorted(shapes)
     return (

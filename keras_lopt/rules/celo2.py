@@ -1,0 +1,172 @@
+"""celo2: a per-parameter MLP whose output is made orthogonal (Moudgil 2026).
+
+"Celo2: towards learned optimization free lunch", by Moudgil, Knyazev and
+Belilovsky, arXiv 2602.19142. The step has the size that the learning rate
+says; what is learned is its direction.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+from keras import ops
+
+from keras_lopt.rules import grouped_mlp, history, networks
+from keras_lopt.rules.base import ShapedTensorRule
+from keras_lopt.rules.hyperparameters import (
+    check_counts,
+    check_finite,
+    check_flags,
+    check_positive,
+)
+from keras_lopt.rules.registry import register
+
+SECOND_MOMENT_DECAYS = (0.95,)
+NORMALIZER_EPSILON = 1e-9
+#: Tensors of lower rank have no rows and columns: groups that they lack.
+ROW_AND_COLUMN_GROUPS = 5
+# Newton-Schulz (Jordan 2024, "Muon"): coefficients of x, x^3 and x^5.
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 5
+# AdamW of the published use, for vectors.
+BETA1, BETA2, ADAM_EPSILON = 0.9, 0.95, 1e-8
+
+
+@register("celo2")
+@dataclasses.dataclass(frozen=True)
+class Celo2Rule(ShapedTensorRule):
+    """MLP on an entry's features, of whose outputs the direction is kept.
+
+    step = step_mult * normalised(o0 * exp(o1 * exp_mult)) for outputs o of
+    the MLP. Matrices (the last two dimensions of a tensor) are made
+    orthogonal before; vectors and scalars are trained by Adam, at
+    `vector_mult` times the learning rate. With both switched off it is
+    Celo2-base.
+
+    Adam is that of the published use, with decays 0.9 and 0.95; in the rule's
+    own training it had 0.9 and 0.999 and no correction of its start. Published
+    uses train embeddings by Adam too: a rule does not see the names of
+    variables, so give those to another optimizer, as `MultiOptimizer` can.
+    Weight decay is the optimizer's, at its learning rate for all tensors.
+
+    Args:
+        hidden_units: Width of the two hidden layers.
+        step_mult: RMS of the step, in units of the parameter. The published
+            use takes a schedule instead: the optimizer's `learning_rate`.
+        exp_mult: Scale of the magnitude output inside the exponential.
+        is_orthogonal: Whether steps of matrices are made orthogonal.
+        adam_for_vectors: Whether tensors of rank 0 and 1 are Adam's.
+        vector_mult: Factor on their learning rate.
+    """
+
+    hidden_units: int = 8
+    step_mult: float = 1e-3
+    exp_mult: float = 0.0
+    is_orthogonal: bool = True
+    adam_for_vectors: bool = True
+    vector_mult: float = 20.0
+
+    hand_designed: ClassVar[bool] = True  # Adam's part in it.
+
+    def __post_init__(self):
+        check_counts(self, "hidden_units")
+        check_positive(self, "step_mult", "vector_mult")
+        check_finite(self, "exp_mult")
+        check_flags(self, "is_orthogonal", "adam_for_vectors")
+
+    # Theta.
+
+    def theta_shapes(self):
+        return grouped_mlp.theta_shapes(self.hidden_units)
+
+    def init_theta(self, seed):
+        rng = np.random.default_rng(seed)
+        return grouped_mlp.init_theta(rng, self.theta_shapes())
+
+    def published_paths(self):
+        return grouped_mlp.published_paths(self.theta_shapes())
+
+    @classmethod
+    def published_config(cls, shapes):
+        units, _ = networks.of_rank(2, shapes["ff_mod_stack/~/w1"])
+        return {"hidden_units": units}
+
+    # Slots.
+
+    def _is_adams(self, shape):
+        return self.adam_for_vectors and len(shape) < 2
+
+    def init_tensor_slots(self, theta, shape):
+        del theta
+        if self._is_adams(shape):
+            return {
+                "momentum": ops.zeros(shape),
+                "second_moment": ops.zeros(shape),
+            }
+        return history.init_history(shape)
+
+    # One step.
+
+    def update_tensor(self, theta, grad, param, slots, signals):
+        if self._is_adams(param.shape):
+            count = ops.cast(signals["step"], "float32") + 1.0
+            step, slots = _adam(grad, slots, count)
+            return -self.vector_mult * self.step_mult * step, slots
+        grad = grouped_mlp.clipped(grad)
+        slots = history.update_history(
+            slots, grad, second_moment_decays=SECOND_MOMENT_DECAYS
+        )
+        scale = ops.rsqrt(slots["second_moments"] + 1e-8)
+        features = grouped_mlp.entry_features(grad, param, slots, scale)
+        if len(param.shape) < 2:
+            features = features[:-ROW_AND_COLUMN_GROUPS]
+        outputs = self._mlp(theta, [_normalized(f) for f in features])
+        step = ops.reshape(
+            networks.step_of(outputs, self.exp_mult), param.shape
+        )
+        if self.is_orthogonal and len(param.shape) >= 2:
+            step = orthogonalized(step)
+        return -self.step_mult * _normalized(step[None])[0], slots
+
+    def _mlp(self, theta, features):
+        """Outputs [3, n] for groups of features, each [k, *shape]."""
+        shape = features[0].shape[1:]
+        units = 0.0
+        for i, group in enumerate(features):
+            rows = ops.reshape(group, (group.shape[0], -1))
+            part = ops.matmul(ops.transpose(theta[f"w0_{i}"]), rows)
+            units = units + ops.reshape(part, (-1, *group.shape[1:]))
+        units = ops.reshape(units, (-1, int(np.prod(shape))))
+        hidden = ops.relu(units + theta["b0"][:, None])
+        return networks.perceptron(networks.layers_from(theta, 1), hidden)
+
+
+def _normalized(x):
+    """[k, *shape] to RMS 1 over the last two dimensions of the shape."""
+    axes = tuple(range(1, len(x.shape)))[-2:]
+    mean = ops.mean(x * x, axis=axes, keepdims=True)
+    return x * ops.rsqrt(NORMALIZER_EPSILON + mean)
+
+
+def orthogonalized(x):
+    """About the orthogonal matrix nearest to the last two dimensions of `x`."""
+    is_tall = x.shape[-2] > x.shape[-1]
+    x = ops.swapaxes(x, -2, -1) if is_tall else x
+    norm = ops.sqrt(ops.sum(x * x, axis=(-2, -1), keepdims=True))
+    x = x / (norm + 1e-8)
+    first, third, fifth = COEFFICIENTS
+    for _ in range(ITERATIONS):
+        square = ops.matmul(x, ops.swapaxes(x, -2, -1))
+        factor = third * square + fifth * ops.matmul(square, square)
+        x = first * x + ops.matmul(factor, x)
+    return ops.swapaxes(x, -2, -1) if is_tall else x
+
+
+def _adam(grad, slots, count):
+    """Adam's step before the learning rate, and the new slots."""
+    momentum = BETA1 * slots["momentum"] + (1.0 - BETA1) * grad
+    variance = BETA2 * slots["second_moment"] + (1.0 - BETA2) * grad * grad
+    unbiased = momentum / (1.0 - ops.power(BETA1, count))
+    root = ops.sqrt(variance / (1.0 - ops.power(BETA2, count)))
+    new = {"momentum": momentum, "second_moment": variance}
+    return unbiased / (root + ADAM_EPSILON), new
