@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_choice
 from keras_lopt.rules import ThetaVector
 
 #: How a run is made one of many.
@@ -18,11 +19,7 @@ MAPPINGS = ("map", "vectorized")
 
 def check_mapping(mapping):
     """Raises ValueError unless there is such a mapping."""
-    if mapping not in MAPPINGS:
-        raise ValueError(
-            f"`mapping` must be one of {MAPPINGS}. "
-            f"Received: mapping={mapping!r}"
-        )
+    check_choice("mapping", mapping, MAPPINGS)
 
 
 class InnerState(NamedTuple):

@@ -5,7 +5,6 @@ the task's model, so that `fit` trains the same problem.
 """
 
 import dataclasses
-import functools
 
 import keras
 from keras import ops
@@ -35,33 +34,18 @@ def augmented(
             to every gradient, log-uniform for each problem.
         delay: Steps by which gradients are late: in training, loss and
             gradient are those of the parameters that many steps ago.
-        images: Dict of arguments of `image_changes.ImageChanges`: what happens
-            to images in training.
+        images: Dict of arguments of `image_changes.ImageChanges`.
         precision: A Keras dtype policy for the layers, "mixed_bfloat16".
-        **variation: What changes in the `Variation`: `label_permutation`,
-            `pixel_permutation`, `class_subset`, `reparametrization`,
-            `per_tensor`, `init_scale`, `input_scale`.
+        **variation: What changes in the `Variation`.
     """
-    wrappers, changes = [], []
+    model_fn, changes = task.model_fn, []
     if batch_size is not None:
         changes.append(f"batch{batch_size}")
-    if precision is not None:
-        wrappers.append(functools.partial(_with_policy, precision=precision))
-        changes.append(precision)
-    if gradient_noise is not None:
-        check_numbers("gradient_noise", gradient_noise, "(0, inf)", count=2)
-        wrappers.append(_wrapped(GradientNoise, gradient_noise))
-        changes.append("noise{}-{}".format(*gradient_noise))
-    if delay is not None:
-        check_integer("delay", delay, 1)
-        wrappers.append(_wrapped(DelayedGradients, delay))
-        changes.append(f"delay{delay}")
-    if images is not None:
-        wrappers.append(_wrapped(ChangedImages, dict(images)))
-        changes.append(f"images{sorted(images.items())}")
-    model_fn = task.model_fn
-    for wrapper in wrappers:
-        model_fn = wrapper(model_fn)
+    settings = precision, gradient_noise, delay, images
+    for function, setting in zip(_CHANGES, settings, strict=True):
+        if setting is not None:
+            model_fn, change = function(model_fn, setting)
+            changes.append(change)
     changes += [f"{field}={value}" for field, value in variation.items()]
     return Task(
         "+".join([task.name, *changes]),
@@ -74,9 +58,23 @@ def augmented(
     )
 
 
-def _wrapped(wrapper, setting):
-    """From a `model_fn` to another, with a model around its model."""
-    return lambda model_fn: lambda: wrapper(model_fn(), setting)
+# From a `model_fn` and a setting to another `model_fn`, and what changed.
+
+
+def _noisy(model_fn, scale):
+    check_numbers("gradient_noise", scale, "(0, inf)", count=2)
+    name = "noise{}-{}".format(*scale)
+    return lambda: GradientNoise(model_fn(), scale), name
+
+
+def _delayed(model_fn, delay):
+    check_integer("delay", delay, 1)
+    return lambda: DelayedGradients(model_fn(), delay), f"delay{delay}"
+
+
+def _of_images(model_fn, images):
+    name = f"images{sorted(images.items())}"
+    return lambda: ChangedImages(model_fn(), images), name
 
 
 def _with_policy(model_fn, precision):
@@ -88,7 +86,11 @@ def _with_policy(model_fn, precision):
         finally:
             keras.config.set_dtype_policy(before)
 
-    return make
+    return make, precision
+
+
+#: Those of `augmented`, from the inside to the outside.
+_CHANGES = _with_policy, _noisy, _delayed, _of_images
 
 
 class NoiseLoss(keras.layers.Layer):

@@ -43,13 +43,18 @@ class JointLoss:
         self.losses = losses
         self.name = "+".join(map(loss_name, tf.nest.flatten(losses)))
 
-    def __call__(self, targets, outputs):
+    def parts(self, targets, outputs):
+        """Yields (loss, its targets, its outputs)."""
         keys = (
             list(self.losses)
             if isinstance(self.losses, dict)
             else range(len(self.losses))
         )
-        return sum(self.losses[k](targets[k], outputs[k]) for k in keys)
+        for key in keys:
+            yield self.losses[key], targets[key], outputs[key]
+
+    def __call__(self, targets, outputs):
+        return sum(loss(y, x) for loss, y, x in self.parts(targets, outputs))
 
 
 def loss_function(loss):
