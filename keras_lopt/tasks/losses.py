@@ -25,7 +25,8 @@ class FunctionLoss(keras.losses.Loss):
     """
 
     def __init__(self, function):
-        super().__init__(name=loss_name(function))
+        # Keras names a scope like its loss: of a lambda that is no name.
+        super().__init__(name=loss_name(function).strip("<>"))
         self.function = function
 
     def call(self, y_true, y_pred):

@@ -121,7 +121,9 @@ def as_dataset(data, name="user", num_classes=None):
     parts = {k: _arrays(v, f"data[{k!r}]") for k, v in data.items()}
     splits, start = {}, 0
     for split, arrays in parts.items():
-        size = len(tf.nest.flatten(arrays)[0])
+        leaves = tf.nest.flatten(arrays)
+        size = len(leaves[0]) if leaves else 0
+        check_integer(f"number of examples of data[{split!r}]", size, 1)
         splits[split] = (start, size)
         start += size
     joined = tf.nest.map_structure(

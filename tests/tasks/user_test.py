@@ -196,7 +196,7 @@ def test_forms_of_data():
         ),
         (
             {"train": (np.zeros([4, 2]), np.zeros([4])), "test": ([], [])},
-            r"`splits\['test'\]\[1\]` must be an integer >= 1",
+            r"`number of examples of data\['test'\]` must be an integer >= 1",
         ),
         (
             (np.full([9, 2], np.nan), np.zeros(9)),

@@ -33,8 +33,8 @@ def test_the_density_is_that_of_finite_differences(flow, x):
     jacobian = (noise[:SIZE] - noise[SIZE:]) / (2 * step)
     sign, log_determinant = np.linalg.slogdet(jacobian)
     found = bijector.inverse_log_det_jacobian(x, event_ndims=1)
-    assert sign != 0.0 and abs(log_determinant) > 0.1
-    np.testing.assert_allclose(found, log_determinant, rtol=0.02, atol=0.01)
+    assert sign != 0.0 and abs(log_determinant) > 0.01
+    np.testing.assert_allclose(found, log_determinant, rtol=0.02, atol=3e-3)
     z = bijector.inverse(x).numpy()
     log_p = log_determinant - 0.5 * np.sum(z**2 + np.log(2 * np.pi))
     np.testing.assert_allclose(flow(x), [[-log_p]], rtol=0.02)
