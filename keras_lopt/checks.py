@@ -1,5 +1,6 @@
 """Checks of settings: one clear ValueError for a value that can't be used."""
 
+import difflib
 import math
 
 
@@ -64,3 +65,23 @@ def _is_in(value, interval):
     above = value >= low if interval[0] == "[" else value > low
     below = value <= high if interval[-1] == "]" else value < high
     return above and below and math.isfinite(value)
+
+
+def check_choice(name, value, known):
+    """Raises ValueError unless `value` is one of the known ones.
+
+    Args:
+        name: Of the setting, for the message.
+        value: What was given.
+        known: Tuple or list.
+    """
+    if value not in known:
+        raise ValueError(
+            f"`{name}` must be one of {known}. Received: {name}={value!r}"
+        )
+
+
+def near_name(name, known):
+    """` Did you mean ...?` with the nearest known name; "" if none is near."""
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 import tensorflow as tf
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.estimators.inner_run import InnerRun, InnerState
+from keras_lopt.estimators.inner_run import InnerRun, InnerState, check_mapping
 
 
 class EstimatorState(NamedTuple):
@@ -39,6 +39,8 @@ class Estimator:
         outer_split: Data of the outer loss: "train" or "outer_valid".
         clip: Each entry of the meta-gradient is clipped to +-clip; 0.1 in
             arXiv 2009.11243.
+        mapping: Of inner runs: "map" or, on accelerators, "vectorized", as
+            for `InnerRun`.
     """
 
     pairs: int
@@ -46,6 +48,7 @@ class Estimator:
     sigma: float = 0.01
     outer_split: str = "train"
     clip: float = 0.1
+    mapping: str = "map"
 
     name: ClassVar[str] = ""
 
@@ -54,6 +57,7 @@ class Estimator:
             check_integer(field, getattr(self, field), 1)
         for field in ("sigma", "clip"):
             check_number(field, getattr(self, field), "(0, inf)")
+        check_mapping(self.mapping)
         if self.outer_split not in ("train", "outer_valid"):
             raise ValueError(
                 '`outer_split` must be "train" or "outer_valid": the other '
@@ -81,7 +85,11 @@ class Estimator:
 
     def inner_run(self, rule, task):
         """The inner run that `estimate` needs."""
-        return InnerRun(rule, task, self.steps_per_estimate, self.horizon)
+        return InnerRun(
+            *(rule, task, self.steps_per_estimate),
+            horizon=self.horizon,
+            mapping=self.mapping,
+        )
 
     def initial_state(self, inner_run, members, pairs, first_pair):
         """Before the first outer step, for pairs first_pair, ... of a replica.

@@ -11,7 +11,8 @@ class ES(Estimator):
     """Every estimate runs whole problems; nothing survives between them.
 
     Args:
-        pairs, horizon, sigma, outer_split, clip: Those of `Estimator`.
+        pairs, horizon, sigma, outer_split, clip, mapping: Those of
+            `Estimator`.
 
     >>> from keras_lopt import estimators
     >>> estimators.ES(pairs=8, horizon=100).steps_per_estimate

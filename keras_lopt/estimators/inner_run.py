@@ -1,7 +1,8 @@
 """The inner run: a rule trains a task's model for some steps.
 
 Written for one problem with no batch axis, then mapped: on CPU a mapped run
-keeps one problem in cache and works for every Keras model.
+keeps one problem in cache and works for every Keras model. An accelerator is
+filled by a step of all problems at once.
 """
 
 import functools
@@ -9,7 +10,16 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_lopt.checks import check_choice
 from keras_lopt.rules import ThetaVector
+
+#: How a run is made one of many.
+MAPPINGS = ("map", "vectorized")
+
+
+def check_mapping(mapping):
+    """Raises ValueError unless there is such a mapping."""
+    check_choice("mapping", mapping, MAPPINGS)
 
 
 class InnerState(NamedTuple):
@@ -29,13 +39,24 @@ class InnerRun:
         num_steps: Steps a call, t.
         horizon: Steps of a whole problem, for rules that plan with them;
             default: those of one call.
+        mapping: "map": whole runs one after the other. "vectorized": steps of
+            all runs at once, for accelerators; of tasks that
+            `task.vectorizes`.
     """
 
-    def __init__(self, rule, task, num_steps, horizon=None):
+    def __init__(self, rule, task, num_steps, horizon=None, mapping="map"):
+        check_mapping(mapping)
+        if mapping == "vectorized" and not task.vectorizes:
+            raise ValueError(
+                '`mapping` must be "map" for a model with loops, such as that '
+                "of a recurrent layer that is not unrolled. "
+                f"Received: mapping={mapping!r}, task {task.name!r}"
+            )
         self.rule = rule
         self.task = task
         self.num_steps = num_steps
         self.horizon = horizon or num_steps
+        self.mapping = mapping
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -104,65 +125,104 @@ class InnerRun:
             The new states, and the mean training loss and mean outer loss of
             the steps, each [b], bounded by the task.
         """
+        advance = self._mapped if self.mapping == "map" else self._vectorized
+        return advance(thetas, states, seeds, steps, problems, batches)
+
+    def _mapped(self, thetas, states, seeds, steps, problems, batches):
+        """`advance`, one particle after the other."""
 
         def run_one(args):
             theta, state, problem = args
+            theta = self.theta_vector.unpack(theta)
+            seed = tf.gather(seeds, problem)
+            step = tf.gather(steps, problem)
 
             # Gathered, not sliced: XLA compiles a slice by a number that it is
             # given anew for every value of it.
-            def batch(use, i):
+            def batch(i):
                 index = tf.stack([problem, i])
                 return tf.nest.map_structure(
-                    lambda data: tf.gather_nd(data, index), batches[use]
+                    lambda data: tf.gather_nd(data, index), batches
                 )
 
-            return self._advance_one(
-                self.theta_vector.unpack(theta),
-                state,
-                tf.gather(seeds, problem),
-                tf.gather(steps, problem),
-                {use: functools.partial(batch, use) for use in batches},
+            return self._loop(
+                lambda i, state: self._losses(
+                    theta, state, batch(i), seed, step + i
+                ),
+                self._begun(theta, state, seed, step),
+                tf.zeros([]),
             )
 
-        signature = tf.nest.map_structure(
-            lambda t: tf.TensorSpec(t.shape[1:], t.dtype), states
-        )
-        loss = tf.TensorSpec([], tf.float32)
         return tf.map_fn(
             run_one,
             (thetas, states, problems),
-            fn_output_signature=(signature, loss, loss),
+            fn_output_signature=_signature(states),
         )
 
-    def _advance_one(self, theta, state, seed, first_step, batches):
-        """One particle; `batches` are functions of the step in this call."""
-        state = tf.cond(
-            tf.equal(first_step, 0),
+    def _vectorized(self, thetas, states, seeds, steps, problems, batches):
+        """`advance`, all particles at once."""
+        seeds, steps = tf.gather(seeds, problems), tf.gather(steps, problems)
+        unpack = self.theta_vector.unpack
+        # The beginnings one by one: there is no vectorized QR decomposition.
+        states = tf.map_fn(
+            lambda args: self._begun(unpack(args[0]), *args[1:]),
+            (thetas, states, seeds, steps),
+            fn_output_signature=_signature(states)[0],
+        )
+
+        def step_all(i, states):
+            batch = tf.nest.map_structure(
+                lambda data: tf.gather(tf.gather(data, i, axis=1), problems),
+                batches,
+            )
+            # The gradient is taken in here: outside, XLA has none for
+            # convolutions.
+            return tf.vectorized_map(
+                lambda args: self._losses(unpack(args[0]), *args[1:]),
+                (thetas, states, batch, seeds, steps + i),
+            )
+
+        return self._loop(step_all, states, tf.zeros([thetas.shape[0]]))
+
+    def _begun(self, theta, state, seed, step):
+        """One particle's state, or at step 0 a fresh one."""
+        return tf.cond(
+            tf.equal(step, 0),
             lambda: self._begin(theta, seed),
             lambda: state,
         )
 
+    def _loop(self, step, state, zero):
+        """`num_steps` steps: the last state, and both losses' means.
+
+        Args:
+            step: Function of the step in this call and the state to the new
+                state and two losses.
+            state: The first.
+            zero: Of a loss.
+        """
+
         def body(i, state, train_sum, outer_sum):
-            state, train_loss = self._step(
-                theta, state, batches["train"](i), seed, first_step + i
-            )
-            outer_loss = train_loss
-            if "outer" in batches:
-                outer_loss = self.task.eval_loss(
-                    state.params, state.non_trainable, batches["outer"](i), seed
-                )
-            bounded = self.task.bounded
-            return (
-                i + 1,
-                state,
-                train_sum + bounded(train_loss),
-                outer_sum + bounded(outer_loss),
-            )
+            state, train_loss, outer_loss = step(i, state)
+            return i + 1, state, train_sum + train_loss, outer_sum + outer_loss
 
         _, state, train_sum, outer_sum = tf.while_loop(
-            lambda i, *_: i < self.num_steps, body, (0, state, 0.0, 0.0)
+            lambda i, *_: i < self.num_steps, body, (0, state, zero, zero)
         )
         return state, train_sum / self.num_steps, outer_sum / self.num_steps
+
+    def _losses(self, theta, state, batches, seed, step):
+        """One step of one particle: the new state, and its bounded losses."""
+        state, train_loss = self._step(
+            theta, state, batches["train"], seed, step
+        )
+        outer_loss = train_loss
+        if "outer" in batches:
+            outer_loss = self.task.eval_loss(
+                state.params, state.non_trainable, batches["outer"], seed
+            )
+        bounded = self.task.bounded
+        return state, bounded(train_loss), bounded(outer_loss)
 
     def _step(self, theta, state, batch, seed, step):
         """One inner step. The loss is the one before the step."""
@@ -172,13 +232,18 @@ class InnerRun:
                 state.params, state.non_trainable, batch, seed
             )
         grads = tape.gradient(loss, state.params, unconnected_gradients="zero")
-        signals = {
-            "step": step,
-            "horizon": self.horizon,
-            "train_loss": loss,
-        }
+        signals = {"step": step, "train_loss": loss, "horizon": self.horizon}
         deltas, slots = self.rule.update(
             theta, grads, state.params, state.slots, signals
         )
         params = [p + tf.cast(d, p.dtype) for p, d in zip(state.params, deltas)]
         return InnerState(params, non_trainable, slots), loss
+
+
+def _signature(states):
+    """What one particle's run puts out: a state and two losses."""
+    state = tf.nest.map_structure(
+        lambda t: tf.TensorSpec(t.shape[1:], t.dtype), states
+    )
+    loss = tf.TensorSpec([], tf.float32)
+    return state, loss, loss

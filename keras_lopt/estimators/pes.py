@@ -16,7 +16,8 @@ class PES(Estimator):
     Args:
         truncation: Inner steps between two estimates; divides the horizon, so
             that problems end between estimates.
-        pairs, horizon, sigma, outer_split, clip: Those of `Estimator`.
+        pairs, horizon, sigma, outer_split, clip, mapping: Those of
+            `Estimator`.
 
     >>> from keras_lopt import estimators
     >>> estimators.PES(pairs=8, horizon=100, truncation=20).steps_per_estimate

@@ -1,11 +1,10 @@
 """Training curves of a task's problems, by `compile` and `fit`."""
 
 import dataclasses
+import functools
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
 from keras_lopt.tasks import keras_problem
 
@@ -21,12 +20,13 @@ class Curve:
     Attributes:
         train_losses: [steps] loss of each batch, before its step.
         test_loss: Mean loss of the whole test split after the last step.
-        test_accuracy: Fraction of it that is classified correctly.
+        test_accuracy: Fraction of it that is classified correctly; None where
+            outputs are no classes.
     """
 
     train_losses: np.ndarray
     test_loss: float
-    test_accuracy: float
+    test_accuracy: float | None = None
 
     @property
     def mean_train_loss(self):
@@ -38,7 +38,7 @@ class Trainee:
     """A task's model with an optimizer, compiled once for many problems.
 
     Args:
-        task: A `tasks.Task` of classification.
+        task: A `tasks.Task`.
         optimizer: A Keras optimizer.
         num_steps: Length of the runs.
     """
@@ -48,11 +48,13 @@ class Trainee:
         self.model = keras_problem.problem_model(task)
         self.optimizer = optimizer
         self.num_steps = num_steps
-        self._losses = LossCurve(task.loss_fn, num_steps)
+        self._losses = LossCurve(num_steps)
+        self._losses.follow(self.model)
+        classifies = task.dataset.num_classes is not None
         self.model.compile(
             optimizer,
-            task.loss_fn,
-            metrics=["accuracy", self._losses],
+            task.loss,
+            metrics=["accuracy"] if classifies else None,
             jit_compile=True,
             steps_per_execution=num_steps,
         )
@@ -78,6 +80,7 @@ class Trainee:
         inputs, targets = keras_problem.problem_batches(
             self.task, seed, self.num_steps
         )
+        self._losses.reset()
         self.model.fit(
             inputs,
             targets,
@@ -86,35 +89,61 @@ class Trainee:
             verbose=0,
         )
         losses = np.array(self._losses.values)
-        test = keras_problem.problem_split(self.task, seed, "test")
+        test = self._test_examples(seed)
+        size = len(tf.nest.flatten(test[1])[0])
         result = self.model.evaluate(
-            *test, batch_size=len(test[1]), verbose=0, return_dict=True
+            *test,
+            batch_size=self._fixed_batch or size,
+            verbose=0,
+            return_dict=True,
         )
-        return Curve(losses, result["loss"], result["accuracy"])
+        return Curve(losses, result["loss"], result.get("accuracy"))
+
+    @property
+    def _fixed_batch(self):
+        """The only batch size that the model takes, or None."""
+        model = self.task.model
+        while hasattr(model, "inner"):  # Of an augmented task.
+            model = model.inner
+        inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
+        return inputs[0].shape[0] if inputs else None
+
+    def _test_examples(self, seed):
+        """All of the test split; or, in batches of one size, as many."""
+        if self._fixed_batch is None:
+            return keras_problem.problem_split(self.task, seed, "test")
+        size = self.task.dataset.range("test")[1]
+        count = -(-size // self._fixed_batch)
+        return keras_problem.problem_batches(self.task, seed, count, "test")
 
 
-class LossCurve(keras.metrics.Metric):
-    """Remembers the loss of every batch since the last reset.
+class LossCurve:
+    """Remembers the loss of every training batch of a `fit`.
 
     Keras's own logs have means, and once every `steps_per_execution` only.
 
     Args:
-        loss_fn: Of targets and outputs, a scalar.
-        num_steps: Batches to remember; later ones are not.
+        num_steps: Batches to remember.
     """
 
-    def __init__(self, loss_fn, num_steps, name="loss_curve"):
-        super().__init__(name=name)
-        self._loss_fn = loss_fn
-        self.values = self.add_variable((num_steps,), "zeros", name="values")
-        self.count = self.add_variable((), "zeros", name="count")
+    def __init__(self, num_steps):
+        self.values = tf.Variable(tf.zeros([num_steps]))
+        self.count = tf.Variable(0)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        del sample_weight
-        loss = self._loss_fn(y_true, y_pred)
-        now = ops.arange(self.values.shape[0], dtype="float32") == self.count
-        self.values.assign(ops.where(now, loss, self.values))
-        self.count.assign_add(1.0)
+    def reset(self):
+        """Before a `fit`."""
+        self.count.assign(0)
 
-    def result(self):
-        return ops.sum(self.values) / ops.maximum(self.count, 1.0)
+    def follow(self, model):
+        """Makes `model` tell its losses, of everything that `fit` descends."""
+        compute_loss = model.compute_loss
+
+        @functools.wraps(compute_loss)
+        def recorded(*args, training=True, **kwargs):
+            loss = compute_loss(*args, training=training, **kwargs)
+            if training:
+                self.values.scatter_nd_update([[self.count]], [loss])
+                self.count.assign_add(1)
+            return loss
+
+        model.compute_loss = recorded

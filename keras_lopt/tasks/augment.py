@@ -9,8 +9,10 @@ import dataclasses
 import keras
 from keras import ops
 
-from keras_lopt.checks import check_numbers
+from keras_lopt.checks import check_integer, check_numbers
+from keras_lopt.tasks.around import Around
 from keras_lopt.tasks.base import Task
+from keras_lopt.tasks.image_changes import ChangedImages
 from keras_lopt.tasks.initialization import LogUniform
 
 
@@ -18,6 +20,8 @@ def augmented(
     task,
     batch_size=None,
     gradient_noise=None,
+    delay=None,
+    images=None,
     precision=None,
     **variation,
 ):
@@ -28,21 +32,20 @@ def augmented(
         batch_size: Examples a step.
         gradient_noise: Range of the deviation of normal noise that is added
             to every gradient, log-uniform for each problem.
+        delay: Steps by which gradients are late: in training, loss and
+            gradient are those of the parameters that many steps ago.
+        images: Dict of arguments of `image_changes.ImageChanges`.
         precision: A Keras dtype policy for the layers, "mixed_bfloat16".
-        **variation: What changes in the `Variation`: `label_permutation`,
-            `pixel_permutation`, `class_subset`, `reparametrization`,
-            `per_tensor`, `init_scale`, `input_scale`.
+        **variation: What changes in the `Variation`.
     """
     model_fn, changes = task.model_fn, []
     if batch_size is not None:
         changes.append(f"batch{batch_size}")
-    if precision is not None:
-        model_fn = _with_policy(model_fn, precision)
-        changes.append(precision)
-    if gradient_noise is not None:
-        check_numbers("gradient_noise", gradient_noise, "(0, inf)", count=2)
-        model_fn = _noisy(model_fn, gradient_noise)
-        changes.append("noise{}-{}".format(*gradient_noise))
+    settings = precision, gradient_noise, delay, images
+    for function, setting in zip(_CHANGES, settings, strict=True):
+        if setting is not None:
+            model_fn, change = function(model_fn, setting)
+            changes.append(change)
     changes += [f"{field}={value}" for field, value in variation.items()]
     return Task(
         "+".join([task.name, *changes]),
@@ -55,6 +58,25 @@ def augmented(
     )
 
 
+# From a `model_fn` and a setting to another `model_fn`, and what changed.
+
+
+def _noisy(model_fn, scale):
+    check_numbers("gradient_noise", scale, "(0, inf)", count=2)
+    name = "noise{}-{}".format(*scale)
+    return lambda: GradientNoise(model_fn(), scale), name
+
+
+def _delayed(model_fn, delay):
+    check_integer("delay", delay, 1)
+    return lambda: DelayedGradients(model_fn(), delay), f"delay{delay}"
+
+
+def _of_images(model_fn, images):
+    name = f"images{sorted(images.items())}"
+    return lambda: ChangedImages(model_fn(), images), name
+
+
 def _with_policy(model_fn, precision):
     def make():
         before = keras.config.dtype_policy()
@@ -64,11 +86,11 @@ def _with_policy(model_fn, precision):
         finally:
             keras.config.set_dtype_policy(before)
 
-    return make
+    return make, precision
 
 
-def _noisy(model_fn, scale):
-    return lambda: GradientNoise(model_fn(), scale)
+#: Those of `augmented`, from the inside to the outside.
+_CHANGES = _with_policy, _noisy, _delayed, _of_images
 
 
 class NoiseLoss(keras.layers.Layer):
@@ -103,7 +125,7 @@ class NoiseLoss(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
-class GradientNoise(keras.Model):
+class GradientNoise(Around):
     """Computes what another model does; its gradients in training are noisy.
 
     Adds a loss of zero whose gradient is the noise.
@@ -114,30 +136,88 @@ class GradientNoise(keras.Model):
     """
 
     def __init__(self, inner, scale, **kwargs):
-        super().__init__(**kwargs)
-        self.inner = inner
+        super().__init__(inner, **kwargs)
         self.scale_range = tuple(scale)
-        # A layer of its own, after the model: the model's weights keep their
-        # places, and so a problem its initial values.
         self.noise = NoiseLoss(*scale)
         self.noise.build(None)
-        self.build(inner.input_shape)
+        self.build(self.input_shape)
 
-    def build(self, input_shape):
-        self.built = True  # Both weights and sublayers are there already.
-
-    def call(self, inputs, training=None):
-        outputs = self.inner(inputs, training=training)
-        if training:
-            self.add_loss(self.noise.call(self.inner.trainable_variables))
-        return outputs
+    def more_losses(self, params, training):
+        return [self.noise.call(params)] if training else []
 
     def get_config(self):
-        inner = keras.saving.serialize_keras_object(self.inner)
-        own = {"inner": inner, "scale": self.scale_range}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "scale": self.scale_range}
 
-    @classmethod
-    def from_config(cls, config):
-        inner = keras.saving.deserialize_keras_object(config["inner"])
-        return cls(**{**config, "inner": inner})
+
+class Delay(keras.layers.Layer):
+    """Remembers the values of parameters at the last steps.
+
+    Args:
+        steps: Of how many.
+        variables: The parameters' Keras variables.
+    """
+
+    def __init__(self, steps, variables, **kwargs):
+        super().__init__(**kwargs)
+        self.steps = steps
+        self.count = self.add_weight(
+            name="count",
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+        )
+        self.past = [
+            self.add_weight(
+                name=f"past_{i}",
+                shape=(steps, *variable.shape),
+                dtype=variable.dtype,
+                initializer="zeros",
+                trainable=False,
+            )
+            for i, variable in enumerate(variables)
+        ]
+        self.built = True
+
+    def call(self, variables):
+        place = ops.mod(self.count, self.steps)
+        late = [
+            self._exchanged(ops.convert_to_tensor(variable), past, place)
+            for variable, past in zip(variables, self.past)
+        ]
+        self.count.assign_add(1)
+        return late
+
+    def _exchanged(self, now, past, place):
+        """The value `steps` ago, with the gradient of now; remembers now."""
+        fixed = ops.stop_gradient(now)
+        # Before the first step it was what it is at the first step.
+        held = ops.where(ops.equal(self.count, 0), fixed[None], past)
+        is_place = ops.equal(ops.arange(self.steps), place)
+        is_place = ops.reshape(is_place, [-1] + [1] * len(now.shape))
+        past.assign(ops.where(is_place, fixed[None], held))
+        return ops.take(held, place, axis=0) + (now - fixed)
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class DelayedGradients(Around):
+    """Computes what another model does; its gradients in training are late.
+
+    Args:
+        inner: A built Keras model.
+        delay: By how many steps.
+    """
+
+    def __init__(self, inner, delay, **kwargs):
+        super().__init__(inner, **kwargs)
+        self.delay = delay
+        self.memory = Delay(delay, inner.trainable_variables)
+        self.build(self.input_shape)
+
+    def params(self, training):
+        if training:
+            return self.memory.call(self.trainables)
+        return super().params(training)
+
+    def get_config(self):
+        return {**super().get_config(), "delay": self.delay}

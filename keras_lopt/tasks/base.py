@@ -1,11 +1,12 @@
 """A task: a Keras model, a loss, data and a batch size, as pure functions."""
 
+import functools
 import math
 
 import tensorflow as tf
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.tasks import batches, checking, initialization
+from keras_lopt.tasks import batches, checking, cost, initialization
 from keras_lopt.tasks.losses import loss_function, loss_name
 from keras_lopt.tasks.normalizers import FromStart, Normalizer
 from keras_lopt.tasks.variation import Variation, name_code
@@ -88,6 +89,15 @@ class Task:
     def num_params(self):
         """Number of trainable entries of the model."""
         return sum(math.prod(v.shape) for v in self.model.trainable_variables)
+
+    @functools.cached_property
+    def vectorizes(self):
+        """Whether steps of several problems can be taken at once.
+
+        TensorFlow vectorizes no gradients of loops, which recurrent layers
+        have unless they are unrolled.
+        """
+        return not cost.has_loops(cost.loss_graph(self))
 
     def begin(self, seed):
         """Fresh values for a problem.

@@ -18,27 +18,13 @@ def draw_function(
 
     Args:
         variation: A `tasks.Variation`.
-        num_classes: Number of classes of the data, or None.
-        pixels: Number of entries of an input.
-        batch_size: Examples a step.
-        problems, num_steps: q and t.
+        num_classes, pixels: As for `Variation.view`.
+        batch_size, problems, num_steps: Examples a step, q and t.
 
     Returns:
-        Function from seeds [q, 2], first steps [q], a split, as the code of
-        its name, start and size [3], and its `class_table` to indices
-        [q, t, batch] and `Variation.view`s, with q in front.
+        Function from seeds [q, 2], first steps [q], a split (code of its name,
+        start, size) and its `class_table` to indices [q, t, batch] and views.
     """
-
-    def draw_problem(seed, first, split, table):
-        data_seed = _fold_in(seed, split[0])
-        view = variation.view(seed, num_classes, pixels)
-        indices = tf.map_fn(
-            lambda i: _draw_step(
-                _fold_in(data_seed, first + i), split, table, view, batch_size
-            ),
-            tf.range(num_steps),
-        )
-        return indices, view
 
     @functools.partial(tf.function, jit_compile=True)
     def draw(seeds, steps, split, table):
@@ -46,10 +32,16 @@ def draw_function(
             lambda t: tf.TensorSpec(t.shape, t.dtype),
             variation.view(seeds[0], num_classes, pixels),
         )
+
+        def draw_problem(args):
+            seed, first = args
+            view = variation.view(seed, num_classes, pixels)
+            place = split, table, view, num_steps, batch_size
+            return _draw_problem(seed, first, *place), view
+
+        signature = tf.int32, spec
         return tf.map_fn(
-            lambda args: draw_problem(*args, split, table),
-            (seeds, steps),
-            fn_output_signature=(tf.int32, spec),
+            draw_problem, (seeds, steps), fn_output_signature=signature
         )
 
     with tf.init_scope():  # One function for all replicas and callers.
@@ -59,6 +51,17 @@ def draw_function(
             tf.TensorSpec([3], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
         )
+
+
+def _draw_problem(seed, first, split, table, view, num_steps, batch_size):
+    """[num_steps, batch_size] indices of one problem's examples."""
+    seed = _fold_in(seed, split[0])
+    return tf.map_fn(
+        lambda i: _draw_step(
+            _fold_in(seed, first + i), split, table, view, batch_size
+        ),
+        tf.range(num_steps),
+    )
 
 
 def _draw_step(seed, split, table, view, batch_size):

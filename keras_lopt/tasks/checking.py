@@ -1,8 +1,10 @@
 """What a task must be like, before it is used."""
 
+import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_lopt.tasks.losses import loss_name
+from keras_lopt.tasks.losses import JointLoss, loss_name
 
 
 def check_variation(task):
@@ -18,7 +20,7 @@ def check_variation(task):
 
 
 def check_loss(task):
-    """Raises ValueError unless the loss of a batch is one number."""
+    """Raises ValueError unless a batch has one loss, of the task's values."""
 
     def first_loss(seed):
         batch = task.draw_batches(seed[None], seed[:1], 1, "train")
@@ -27,14 +29,16 @@ def check_loss(task):
         outputs, _, added = task.call(
             params, non_trainable, batch[0], seed, training=True
         )
-        return task.loss_fn(batch[1], outputs), added
+        check_classes(task, outputs)
+        return task.loss_fn(batch[1], outputs), added, outputs
 
     # Traced, not run: shapes are all that is asked for.
-    loss, added = (
-        tf.function(first_loss, autograph=False)
-        .get_concrete_function(tf.TensorSpec([2], tf.int32))
-        .structured_outputs
+    traced = tf.function(first_loss, autograph=False).get_concrete_function(
+        tf.TensorSpec([2], tf.int32)
     )
+    loss, added, outputs = traced.structured_outputs
+    _check_carried(task, traced.graph)
+    _check_static(task, outputs)
     if task.loss is None and not added:
         raise ValueError(
             "`loss` must be a Keras loss, its name, or a function of targets "
@@ -47,3 +51,57 @@ def check_loss(task):
             f"Received: loss={loss_name(task.loss_fn)}, of shape "
             f"{tuple(loss.shape)}; use a keras.losses.Loss with a reduction"
         )
+
+
+def check_classes(task, outputs):
+    """Raises ValueError where class numbers have no output."""
+    found = [(task.loss_fn, task.dataset.targets, outputs)]
+    if isinstance(task.loss_fn, JointLoss):
+        found = list(task.loss_fn.parts(task.dataset.targets, outputs))
+    for loss, targets, logits in found:
+        if "sparse_categorical_crossentropy" not in loss_name(loss):
+            continue
+        numbers = np.asarray(targets)
+        numbers = numbers[numbers != getattr(loss, "ignore_class", None)]
+        low, high = int(numbers.min()), int(numbers.max())
+        if low < 0 or high >= logits.shape[-1]:
+            raise ValueError(
+                "`targets` must be class numbers in [0, "
+                f"{logits.shape[-1]}), one of the outputs of task "
+                f"{task.name!r} each. Received: targets in [{low}, {high}]"
+            )
+
+
+def _check_static(task, outputs):
+    """Raises ValueError where a shape depends on the data."""
+    for output in tf.nest.flatten(outputs):
+        if not output.shape.is_fully_defined():
+            raise ValueError(
+                f"The model of task {task.name!r} must have outputs of static "
+                "shapes, for XLA. Received: an output of shape "
+                f"{output.shape}; mask with zeros in place of leaving out"
+            )
+
+
+def _check_carried(task, graph):
+    """Raises ValueError where a layer has state that is not its weight."""
+    for held, _ in graph.captures:
+        if held.dtype != tf.resource:
+            continue
+        layer, state = _holder(task.model, held)
+        raise ValueError(
+            f"Layer {layer.name!r} must keep its state in weights from "
+            "`add_weight`, which an inner run carries along and starts anew. "
+            f"Received: {state}"
+        )
+
+
+def _holder(model, held):
+    """The layer with an attribute that is this resource, and its name."""
+    for layer in model._flatten_layers():
+        for attribute, value in vars(layer).items():
+            if isinstance(value, keras.Variable):
+                value = value.value
+            if getattr(value, "handle", None) is held:
+                return layer, f"`self.{attribute}`, a {type(value).__name__}"
+    return model, f"a resource, {held.name!r}"

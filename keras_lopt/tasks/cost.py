@@ -16,7 +16,10 @@ _FREE = {
     *("Slice", "StridedSlice", "GatherV2", "ResourceGather", "Transpose"),
     *("BroadcastTo", "Tile", "Cast", "StopGradient", "ReadVariableOp"),
     *("TensorListGetItem", "TensorListStack", "TensorListFromTensor"),
+    *("PartitionedCall", "StatefulPartitionedCall"),
 }
+#: Nodes that repeat others.
+LOOPS = ("While", "StatelessWhile")
 #: A step is the loss and its gradient: about three times the loss.
 _STEP_PER_LOSS = 3.0
 
@@ -38,12 +41,27 @@ class Cost:
 
 def task_cost(task):
     """The `Cost` of a `tasks.Task`."""
+    state = task.model.non_trainable_variables
+    return Cost(
+        params=task.num_params,
+        state=sum(math.prod(v.shape) for v in state),
+        flops=round(_STEP_PER_LOSS * _graph_flops(loss_graph(task))),
+    )
+
+
+def loss_graph(task):
+    """The TensorFlow graph of a task's training loss of one batch."""
+
+    def blank(shape, dtype):
+        return tf.zeros(shape, "float32" if dtype == "uint8" else dtype)
 
     def loss(seed):
-        batch = task.draw_batches(seed[None], seed[:1], 1, "train")
-        batch = tf.nest.map_structure(lambda b: b[0, 0], batch)
+        batch = tf.nest.map_structure(
+            lambda a: blank([task.batch_size, *a.shape[1:]], a.dtype),
+            (task.dataset.inputs, task.dataset.targets),
+        )
         values = tf.nest.map_structure(
-            lambda v: tf.zeros(v.shape, v.dtype),
+            lambda v: blank(v.shape, v.dtype),
             (
                 task.model.trainable_variables,
                 task.model.non_trainable_variables,
@@ -51,28 +69,35 @@ def task_cost(task):
         )
         return task.train_loss(*values, batch, seed)
 
-    traced = tf.function(loss, autograph=False).get_concrete_function(
-        tf.TensorSpec([2], tf.int32)
+    function = tf.function(loss, autograph=False)
+    return function.get_concrete_function(tf.TensorSpec([2], tf.int32)).graph
+
+
+def has_loops(graph):
+    """Whether a TensorFlow graph, or a function that it calls, has loops."""
+    return any(
+        op.type in LOOPS
+        or any(has_loops(inner) for inner in _called(op, graph))
+        for op in graph.get_operations()
     )
-    state = task.model.non_trainable_variables
-    return Cost(
-        params=task.num_params,
-        state=sum(math.prod(v.shape) for v in state),
-        flops=round(_STEP_PER_LOSS * _graph_flops(traced.graph)),
-    )
+
+
+def _called(op, graph):
+    """Graphs of the functions that a node calls."""
+    if op.type not in ("PartitionedCall", "StatefulPartitionedCall"):
+        return []
+    return [graph._get_function(op.get_attr("f").name).graph]
 
 
 def _graph_flops(graph):
     """Operations of a TensorFlow graph and of the functions that it calls."""
     total = 0
     for op in graph.get_operations():
-        if op.type in ("While", "StatelessWhile"):
+        if op.type in LOOPS:
             body = graph._get_function(op.get_attr("body").name).graph
             total += _trips(op) * _graph_flops(body)
-        elif op.type in ("PartitionedCall", "StatefulPartitionedCall"):
-            name = op.get_attr("f").name
-            total += _graph_flops(graph._get_function(name).graph)
         else:
+            total += sum(map(_graph_flops, _called(op, graph)))
             total += _op_flops(op)
     return total
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import weakref
 
 import numpy as np
 import tensorflow as tf
@@ -142,13 +143,20 @@ class Dataset:
         """(inputs, targets) as tensors: one copy for all tasks and programs.
 
         Eager tensors are captured by compiled functions, not copied into them.
+        Datasets of the same arrays, or of views of them, share a copy.
         """
-        made = {}
         with tf.init_scope():
             return tf.nest.map_structure(
-                lambda a: made.setdefault(id(a), tf.constant(a)),
+                lambda copy, array: tf.reshape(copy, array.shape),
+                self._copies,
                 (self.inputs, self.targets),
             )
+
+    @functools.cached_property
+    def _copies(self):
+        """The tensors whose memory `tensors` have."""
+        with tf.init_scope():
+            return tf.nest.map_structure(_copy_of, (self.inputs, self.targets))
 
     def range(self, split):
         """(start, size) of a split."""
@@ -173,3 +181,18 @@ def as_seen(nest):
         lambda a: tf.cast(a, tf.float32) / 255.0 if a.dtype == "uint8" else a,
         nest,
     )
+
+
+#: Address, type and length of an array -> its one copy, flat.
+_copies = weakref.WeakValueDictionary()
+
+
+def _copy_of(array):
+    """A tensor with an array's entries: the one that there is, or a new one."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    key = flat.ctypes.data, flat.dtype.name, len(flat)
+    copy = _copies.get(key)
+    # Memory may be used again, or written to, after it was copied.
+    if copy is None or not np.array_equal(copy.numpy(), flat):
+        _copies[key] = copy = tf.constant(flat)
+    return copy

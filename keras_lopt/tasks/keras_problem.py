@@ -20,10 +20,11 @@ from keras import ops
 
 from keras_lopt.checks import check_integer
 from keras_lopt.tasks import batches
+from keras_lopt.tasks.around import Around
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
-class Reparametrized(keras.Model):
+class Reparametrized(Around):
     """Computes with `factor * weights` of another model.
 
     Args:
@@ -32,53 +33,23 @@ class Reparametrized(keras.Model):
     """
 
     def __init__(self, inner, per_tensor=False, **kwargs):
-        super().__init__(**kwargs)
-        self.inner = inner
+        super().__init__(inner, **kwargs)
         self.per_tensor = per_tensor
         shape = (len(inner.trainable_variables),) if per_tensor else ()
         self.factor = self.add_weight(
             name="factor", shape=shape, initializer="ones", trainable=False
         )
-        self.build(inner.input_shape)
+        self.build(self.input_shape)
 
-    def build(self, input_shape):
-        self.built = True  # Both weights and sublayers are there already.
-
-    def call(self, inputs, training=None):
-        trainable = self.inner.trainable_variables
-        factors = ops.broadcast_to(self.factor, [len(trainable)])
-        params = [
+    def params(self, training):
+        factors = ops.broadcast_to(self.factor, [len(self.trainables)])
+        return [
             value * ops.cast(factors[i], value.dtype)
-            for i, value in enumerate(trainable)
+            for i, value in enumerate(self.trainables)
         ]
-        variables = self.inner.non_trainable_variables
-        outputs, values, losses = self.inner.stateless_call(
-            params,
-            [ops.convert_to_tensor(v) for v in variables],
-            inputs,
-            training=training,
-            return_losses=True,
-        )
-        for variable, value in zip(variables, values, strict=True):
-            variable.assign(value)
-        # Not tracked like other attributes: tensors of this call.
-        self.__dict__["call_losses"] = losses
-        return outputs
-
-    @property
-    def losses(self):
-        """Those of the inner model, with the values it computes with."""
-        return list(self.__dict__.get("call_losses", ()))
 
     def get_config(self):
-        inner = keras.saving.serialize_keras_object(self.inner)
-        own = {"inner": inner, "per_tensor": self.per_tensor}
-        return {**super().get_config(), **own}
-
-    @classmethod
-    def from_config(cls, config):
-        inner = keras.saving.deserialize_keras_object(config["inner"])
-        return cls(**{**config, "inner": inner})
+        return {**super().get_config(), "per_tensor": self.per_tensor}
 
 
 def problem_model(task):
@@ -124,13 +95,14 @@ def load_problem(task, model, seed):
         variable.assign(value)
 
 
-def problem_batches(task, seed, num_steps):
+def problem_batches(task, seed, num_steps, split="train"):
     """What a problem trains on, in the order of its steps.
 
     Args:
         task: A `tasks.Task`.
         seed: [2] int32, the problem's.
         num_steps: Number of steps, at least 1.
+        split: Name of the split that batches are drawn from.
 
     Returns:
         (x, y) of shapes [num_steps * batch_size, ...]: consecutive
@@ -138,7 +110,7 @@ def problem_batches(task, seed, num_steps):
     """
     check_integer("num_steps", num_steps, 1)
     drawn = task.draw_batches(
-        _checked(seed)[None], tf.constant([0]), num_steps, "train"
+        _checked(seed)[None], tf.constant([0]), num_steps, split
     )
     return tf.nest.map_structure(
         lambda b: tf.reshape(b, [-1, *b.shape[3:]]), drawn

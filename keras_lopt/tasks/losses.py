@@ -25,7 +25,8 @@ class FunctionLoss(keras.losses.Loss):
     """
 
     def __init__(self, function):
-        super().__init__(name=loss_name(function))
+        # Keras names a scope like its loss: of a lambda that is no name.
+        super().__init__(name=loss_name(function).strip("<>"))
         self.function = function
 
     def call(self, y_true, y_pred):
@@ -43,13 +44,18 @@ class JointLoss:
         self.losses = losses
         self.name = "+".join(map(loss_name, tf.nest.flatten(losses)))
 
-    def __call__(self, targets, outputs):
+    def parts(self, targets, outputs):
+        """Yields (loss, its targets, its outputs)."""
         keys = (
             list(self.losses)
             if isinstance(self.losses, dict)
             else range(len(self.losses))
         )
-        return sum(self.losses[k](targets[k], outputs[k]) for k in keys)
+        for key in keys:
+            yield self.losses[key], targets[key], outputs[key]
+
+    def __call__(self, targets, outputs):
+        return sum(loss(y, x) for loss, y, x in self.parts(targets, outputs))
 
 
 def loss_function(loss):

@@ -5,11 +5,10 @@ and what draws a configuration for a seed.
 """
 
 import dataclasses
-import difflib
 import inspect
 from collections.abc import Callable
 
-from keras_lopt.checks import check_integer
+from keras_lopt.checks import check_integer, near_name
 from keras_lopt.tasks.sampling import Sampler
 
 _BUILDERS = {}
@@ -96,9 +95,7 @@ def get(name, **config):
 
 def _check_name(name, known, what):
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"`name` must be one of the {what} {known}. "
-            f"Received: name={name!r}.{hint}"
+            f"Received: name={name!r}.{near_name(name, known)}"
         )

@@ -2,6 +2,7 @@
 
 import functools
 
+from keras_lopt.checks import near_name
 from keras_lopt.tasks import datasets
 
 _EMBEDDED = {
@@ -35,6 +36,6 @@ def get(name):
     if name not in _EMBEDDED:
         raise ValueError(
             f"`data` must be one of {names()}, or 'tfds:BUILDER@SIZE'. "
-            f"Received: data={name!r}"
+            f"Received: data={name!r}.{near_name(name, names())}"
         )
     return _EMBEDDED[name]()

@@ -16,6 +16,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from keras_lopt.checks import near_name
 from keras_lopt.tasks.dataset import Dataset
 
 #: Examples of each of the three held-out splits, at most a fifth of all.
@@ -83,13 +84,23 @@ def _prepared(name):
             return builder
         reason = "its data are not there, and `download` is off"
     except Exception as error:  # Network, checksum, version: all end here.
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {str(error).strip()}"
+        reason += _nearest_builder(name)
     raise FileNotFoundError(
         f"`data` {f'tfds:{name}'!r} must be a builder of TensorFlow Datasets "
         f"that is prepared in `data_dir` ({_settings.data_dir or 'default'}). "
         f"Received: {reason}. Use `tasks.tfds_data.configure(data_dir=..., "
         "download=True)` where there is a network, or embedded data"
     )
+
+
+def _nearest_builder(name):
+    """The builder that may be meant by a name that is none's."""
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    stem = name.partition("/")[0].partition(":")[0]
+    return "" if stem in known else near_name(stem, known)
 
 
 @functools.lru_cache(maxsize=8)

@@ -22,24 +22,16 @@ def from_keras(
     max_loss=None,
     normalizer=None,
 ):
-    """A task of any Keras model.
-
-    Custom layers, dropout, batch normalisation (its statistics are part of an
-    inner run's state), `add_loss`, regularizers, several inputs and outputs
-    work as they do in `fit`.
+    """A task of any Keras model, which trains as it does in `fit`.
 
     Args:
         model_fn: Function without arguments that returns a new Keras model,
-            built or not. Its weights' values are not used: every problem
-            starts from values of the layers' own initializers.
-        loss: What `model.compile` takes as its loss: a Keras loss, a name, a
-            function; a list or a dict of them, one an output; None if the
-            model adds it all.
-        data: A `tasks.Dataset`; a pair of arrays (inputs, targets), or of
-            nests of arrays; a finite `tf.data.Dataset` of such pairs, not
-            batched; or a dict from split to any of the last two, with the
-            splits "train", "inner_valid", "outer_valid", "test". Inputs of
-            uint8 are images: the model sees them as float32 in [0, 1].
+            built or not. Its weights' values are not used: problems start
+            from values of the layers' initializers.
+        loss: What `model.compile` takes as its loss; None if the model adds
+            it all.
+        data: A `tasks.Dataset`, or as for `as_dataset`. Inputs of uint8 are
+            images: the model sees them as float32 in [0, 1].
         batch_size: Examples a step.
         name: Of the task and of its data.
         variation, max_loss, normalizer: As for `Task`.
@@ -47,11 +39,7 @@ def from_keras(
     Returns:
         A `tasks.Task`.
     """
-    if not callable(model_fn) or isinstance(model_fn, keras.Model):
-        raise ValueError(
-            "`model_fn` must be a function that returns a new Keras model. "
-            f"Received: model_fn={model_fn!r}"
-        )
+    _check_model_fn(model_fn)
     dataset = data if isinstance(data, Dataset) else as_dataset(data, name)
     return Task(
         name,
@@ -63,6 +51,14 @@ def from_keras(
         max_loss,
         normalizer,
     )
+
+
+def _check_model_fn(model_fn):
+    if not callable(model_fn) or isinstance(model_fn, keras.Model):
+        raise ValueError(
+            "`model_fn` must be a function that returns a new Keras model. "
+            f"Received: model_fn={model_fn!r}"
+        )
 
 
 def _averaged(loss):
@@ -101,7 +97,10 @@ def as_dataset(data, name="user", num_classes=None):
     """A `Dataset` of a user's arrays or `tf.data.Dataset`s.
 
     Args:
-        data: As for `from_keras`.
+        data: A pair of arrays (inputs, targets), or of nests of arrays; a
+            finite `tf.data.Dataset` of such pairs, not batched; or a dict
+            from split to any of these, with the splits "train",
+            "inner_valid", "outer_valid", "test".
         name: Of the data.
         num_classes: Number of classes of int targets [n], for labels that
             are permuted and for the scale of the loss; None: targets are
@@ -122,7 +121,9 @@ def as_dataset(data, name="user", num_classes=None):
     parts = {k: _arrays(v, f"data[{k!r}]") for k, v in data.items()}
     splits, start = {}, 0
     for split, arrays in parts.items():
-        size = len(tf.nest.flatten(arrays)[0])
+        leaves = tf.nest.flatten(arrays)
+        size = len(leaves[0]) if leaves else 0
+        check_integer(f"number of examples of data[{split!r}]", size, 1)
         splits[split] = (start, size)
         start += size
     joined = tf.nest.map_structure(
@@ -142,7 +143,7 @@ def _arrays(data, field):
         examples = list(data.as_numpy_iterator())
         check_integer(f"number of examples of {field}", len(examples), 1)
         data = tf.nest.map_structure(
-            lambda *leaves: np.stack(leaves), *examples
+            lambda *leaves: _stacked(leaves, field), *examples
         )
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(
@@ -155,6 +156,17 @@ def _arrays(data, field):
     if data[1] is data[0]:
         return inputs, inputs
     return inputs, tf.nest.map_structure(_target, data[1])
+
+
+def _stacked(leaves, field):
+    """One array of examples' arrays."""
+    shapes = {np.shape(leaf) for leaf in leaves}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"`{field}` must have examples of one shape: pad, crop or resize "
+            f"them. Received: shapes {sorted(shapes)[:3]}"
+        )
+    return np.stack(leaves)
 
 
 def _target(array):

@@ -46,6 +46,7 @@ def loss_of_problem(thetas, states, seeds):
         ),
         ({"outer_split": "test"}, "`outer_split` must be.*='test'"),
         ({"outer_split": None}, "`outer_split` must be.*=None"),
+        ({"mapping": "vmap"}, "`mapping` must be one of .*mapping='vmap'"),
     ],
 )
 def test_bad_settings_are_refused(kind, config, message):
@@ -161,3 +162,10 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
         assert np.all(losses <= tiny_task.max_loss)
         assert np.all(np.abs(clipped) <= estimator.clip)
         assert np.any(clipped[0] != 0.0)  # The others do not disturb it.
+
+
+@pytest.mark.parametrize("mapping", ["map", "vectorized"])
+def test_inner_runs_are_mapped_as_is_said(mapping, tiny_rule, tiny_task):
+    estimator = PES(pairs=2, horizon=4, truncation=2, mapping=mapping)
+    run = estimator.inner_run(tiny_rule, tiny_task)
+    assert (run.mapping, run.num_steps) == (mapping, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import rules
+from keras_lopt import rules, tasks
 from keras_lopt.estimators import PES, InnerRun
 from keras_lopt.tasks import Task, datasets
 from tests import small_rules
@@ -196,3 +196,29 @@ def test_an_unknown_split_is_refused(tiny_rule, task):
         InnerRun(tiny_rule, task, 2).draw_batches(
             SEEDS, tf.constant([0, 0]), "valid"
         )
+
+
+@pytest.mark.parametrize("outer_split", ["train", "outer_valid"])
+def test_steps_of_all_runs_at_once_are_those_of_each(
+    make_run, task, tiny_rule, thetas, outer_split
+):
+    mapped = make_run(STEPS // 2)
+    run = InnerRun(tiny_rule, task, STEPS // 2, mapping="vectorized")
+    run.advance = tf.function(run.advance, jit_compile=True)
+    # The second problem starts anew; the first goes on.
+    state, *_ = advance(mapped, thetas, mapped.blank_states(3), [0, 0])
+    expected, result = (
+        advance(each, thetas, state, [STEPS // 2, 0], outer_split=outer_split)
+        for each in (mapped, run)
+    )
+    assert_close(result, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_loops_are_not_vectorized(tiny_rule):
+    config = {"length": 2, "vocabulary": 20, "units": 2, "embed": 2}
+    task = tasks.get("rnn_text", **config)
+    assert not task.vectorizes
+    with pytest.raises(
+        ValueError, match='`mapping` must be "map" for a model with loops.*rnn'
+    ):
+        InnerRun(tiny_rule, task, 2, mapping="vectorized")

@@ -122,3 +122,54 @@ def test_a_batch_may_be_smaller(digits_task):
     batches = small.draw_batches(SEED[None], tf.constant([0]), 1, "train")
     assert batches[0].shape == (1, 1, 4, 16)
     assert small.normalizer == digits_task().normalizer
+
+
+def test_gradients_are_those_of_some_steps_ago(digits_task):
+    task = tasks.augmented(digits_task(), delay=2)
+    params, state = task.begin(SEED)
+    batches = task.draw_batches(SEED[None], tf.constant([0]), 5, "train")
+    history = []
+    for step in range(5):
+        batch = [b[0, step] for b in batches]
+        history.append(params)
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            loss, state = task.train_loss(params, state, batch, SEED)
+        grads = tape.gradient(loss, params)
+        old = history[max(0, step - 2)]
+        with tf.GradientTape() as tape:
+            tape.watch(old)
+            plain, _ = digits_task().train_loss(old, [], batch, SEED)
+        assert float(loss) == pytest.approx(float(plain), rel=1e-6)
+        for grad, expected in zip(grads, tape.gradient(plain, old)):
+            np.testing.assert_allclose(grad, expected, rtol=1e-5, atol=1e-7)
+        params = [p - 0.5 * g for p, g in zip(params, grads)]
+    # An evaluation is of the parameters of now.
+    now = task.eval_loss(params, state, batch, SEED)
+    expected = digits_task().eval_loss(params, [], batch, SEED)
+    assert float(now) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_delayed_task_starts_as_the_task_does(digits_task):
+    task = tasks.augmented(digits_task(), delay=2, gradient_noise=(0.1, 0.1))
+    for value, expected in zip(
+        task.begin(SEED)[0], digits_task().begin(SEED)[0]
+    ):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_fit_has_the_delay_of_the_inner_run(digits_task):
+    variation = {"reparametrization": (0.5, 2.0), "delay": 3}
+    task = tasks.augmented(digits_task(), **variation)
+    rule = rules.get("sgd")
+    theta = rules.get("sgd", learning_rate=0.1).init_theta(0)
+    expected = inner_losses(task, rule, theta, (7, 3))
+    optimizer = LearnedOptimizer(rule, theta)
+    losses = fit_losses(task, optimizer, (7, 3), jit_compile=True)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("delay", [0, 1.5])
+def test_a_delay_is_a_number_of_steps(digits_task, delay):
+    with pytest.raises(ValueError, match="`delay` must be an integer >= 1"):
+        tasks.augmented(digits_task(), delay=delay)

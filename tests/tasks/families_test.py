@@ -1,4 +1,4 @@
-"""Every family: its samples, and that a task of it can be trained."""
+"""Every family: its samples, and its problems in all ways to run them."""
 
 import json
 
@@ -6,19 +6,43 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import rules, tasks
-from keras_lopt.estimators import InnerRun
+from keras_lopt import tasks
+from keras_lopt.tasks.families.lopt import FromBank
+from tests import binaries
 
 FAMILIES = tasks.registry.families()
-#: Smaller than the defaults, where those take long to trace or to run.
-SMALL = {
-    "lopt": {"steps": 2, "inner_batch": 8},
-    "rnn_char_lm": {"length": 8, "core": "vrnn"},
-    "rnn_word_lm": {"length": 8, "core": "lstm", "vocabulary": 100},
-    "rnn_text": {"length": 8, "vocabulary": 100},
-    "quadratic": {"size": 4},
-}
-STEPS = 40
+STEPS = 20
+#: Of these all ways to run, each of which compiles; of all families in
+#: bin/check_families.py.
+KINDS = "conv_pooling", "losg", "mlp_vae", "nvp", "rnn_text"
+#: Keras's recurrent layers are loops, whose gradient is not vectorized.
+LOOPS = "rnn_char_lm", "rnn_text", "rnn_word_lm"
+
+
+@pytest.fixture(scope="module")
+def command():
+    with binaries.loaded("check_families") as module:
+        yield module
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def runs(request, command, made):
+    """The `Runs` of a family."""
+    if request.param not in made:
+        made[request.param] = command.Runs(request.param, STEPS)
+    return made[request.param]
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Dict from family to its `Runs`: compiled once."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def mapped(runs):
+    """[problems, rates] losses of the compiled inner run."""
+    return np.stack([runs.mapped(problem) for problem in range(2)])
 
 
 def test_the_families_are_those_that_are_documented():
@@ -40,35 +64,52 @@ def test_samples_are_json_repeat_and_differ(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_adam_reduces_the_loss_in_the_inner_run(name):
-    task = tasks.get(name, **SMALL.get(name, {}))
-    rule = rules.get("adam")
-    run = InnerRun(rule, task, STEPS)
-    seeds, zero = tf.constant([[0, 1], [0, 2]]), tf.constant([0, 0])
-    thetas = [
-        run.theta_vector.pack(rules.get("adam", learning_rate=r).init_theta(0))
-        for r in (0.1, 0.01, 0.003)
-    ]
-
-    @tf.function(autograph=False)
-    def advance():
-        batches = run.draw_batches(seeds, zero, "train")
-        thetas_of_runs = tf.repeat(tf.stack(thetas), 2, axis=0)
-        states = run.blank_states(6)
-        _, losses, _ = run.advance(
-            *(thetas_of_runs, states, seeds, zero),
-            *(tf.constant([0, 1] * 3), batches),
-        )
-        return losses
-
-    means = np.reshape(advance(), [3, 2])  # [rates, problems]
-    starts = [float(task.bounded(loss)) for loss in starting(task, seeds)]
-    assert np.all(np.isfinite(starts))
-    assert np.min(np.mean(means, axis=1)) < np.mean(starts)
+def test_samples_build_and_start_finite(name, command):
+    assert command.check_samples(name, 1) == []
 
 
-def starting(task, seeds):
+def test_problems_start_from_values_of_their_own(runs):
+    variables = runs.task.model.trainable_variables
+    first, other = (runs.task.begin(tf.constant([7, i]))[0] for i in range(2))
+    varying = 0
+    for variable, value, another in zip(variables, first, other):
+        initializer = runs.task._initializers[id(variable)]
+        if hasattr(initializer, "seed"):
+            varying += 1
+            # A bank's problems may draw the same, but not all of their values.
+            is_bank = isinstance(initializer, FromBank)
+            assert is_bank or not np.any(np.isin(value, another))
+    assert varying >= 1
+
+
+def test_adam_reduces_the_loss_in_the_compiled_inner_run(runs, mapped):
+    starts = [float(runs.task.bounded(loss)) for loss in starting(runs.task)]
+    assert np.all(np.isfinite(starts)) and np.all(mapped >= 0.0)
+    assert np.min(np.mean(mapped, axis=0)) < np.mean(starts)
+
+
+@pytest.mark.parametrize("runs", KINDS, indirect=True)
+def test_two_replicas_have_the_losses_of_one(runs, mapped):
+    np.testing.assert_allclose(runs.on_two_replicas(), mapped, rtol=1e-5)
+
+
+@pytest.mark.parametrize("runs", KINDS, indirect=True)
+def test_runs_at_once_have_the_losses_of_runs_in_turn(runs, mapped):
+    assert runs.task.vectorizes != runs.task.name.startswith(LOOPS)
+    if runs.task.vectorizes:
+        # The last, smallest rate: larger ones amplify rounding.
+        losses = runs.vectorized()[-1]
+        assert losses == pytest.approx(mapped[0, -1], rel=1e-4)
+
+
+@pytest.mark.parametrize("runs", KINDS, indirect=True)
+def test_fit_takes_the_steps_of_the_inner_run(runs, mapped):
+    assert runs.by_fit() == pytest.approx(mapped[0, -1], rel=1e-4)
+
+
+def starting(task):
     """Losses of the two problems before a step, means over some batches."""
+    seeds = tf.constant([[7, 0], [7, 1]])
     batches = task.draw_batches(seeds, tf.constant([0, 0]), 4, "train")
     return [
         np.mean([first_loss(task, seeds, batches, i, k) for k in range(4)])

@@ -10,6 +10,9 @@ import tensorflow as tf
 from keras import layers
 
 from keras_lopt.tasks import initialization
+from keras_lopt.tasks.families.lopt import FromBank
+from keras_lopt.tasks.families.quadratic import RandomMatrix
+from keras_lopt.tasks.layers import RandomChoice
 
 SHAPE = (16, 8)
 PROBLEMS = 200
@@ -41,7 +44,21 @@ def draw(initializer, num_problems=PROBLEMS):
         # Truncated at two standard deviations, and rescaled for that.
         ("he_normal", 2.0 * math.sqrt(2 / 16) / 0.8796, math.sqrt(2 / 16)),
         ("random_normal", 0.5, 0.05),
+        ("he_uniform", math.sqrt(6 / 16), math.sqrt(2 / 16)),
+        ("lecun_normal", 2.0 * math.sqrt(1 / 16) / 0.8796, math.sqrt(1 / 16)),
+        (
+            {
+                "class_name": "RandomUniform",
+                "config": {"minval": -3, "maxval": 3},
+            },
+            3.0,
+            math.sqrt(3.0),
+        ),
+        # Those of the families: a quadratic form's matrix.
+        (RandomMatrix("normal", (0.0, 1.5)), 9.0, 1.5),
+        (RandomMatrix("uniform", (-0.5, 0.5)), 0.5, 0.5 / math.sqrt(3.0)),
     ],
+    ids=str,
 )
 def test_random_values_are_distributed_as_keras_says(name, bound, std):
     values = draw(name)
@@ -51,6 +68,29 @@ def test_random_values_are_distributed_as_keras_says(name, bound, std):
     assert values.std() == pytest.approx(std, rel=0.02)
     # Every entry, not just all of them together, varies between problems.
     np.testing.assert_allclose(values.std(axis=0), std, rtol=0.35)
+
+
+def test_log_uniform_values_are():
+    logs = np.log10(draw(initialization.LogUniform(0.01, 100.0), 50))
+    counts = np.histogram(logs, bins=8, range=(-2.0, 2.0))[0]
+    assert counts.sum() == logs.size
+    np.testing.assert_allclose(counts, logs.size / 8, rtol=0.15)
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        RandomChoice(4),
+        FromBank(np.tile(np.arange(4.0)[:, None, None], (1, *SHAPE))),
+    ],
+    ids=["choice", "bank"],
+)
+def test_what_is_chosen_is_chosen_uniformly(initializer):
+    values, counts = np.unique(draw(initializer), return_counts=True)
+    np.testing.assert_array_equal(values, [0.0, 1.0, 2.0, 3.0])
+    share = counts / counts.sum()
+    # 200 independent problems: four standard deviations.
+    np.testing.assert_allclose(share, 0.25, atol=4 * math.sqrt(0.1875 / 200))
 
 
 def test_problems_are_independent():

@@ -190,6 +190,18 @@ def test_forms_of_data():
             "must be of the same examples",
         ),
         ((np.array(["a"] * 9), np.zeros(9)), "must be a NumPy array of float"),
+        (
+            tf.data.Dataset.range(1, 4).map(lambda n: (tf.ones([n]), n)),
+            "`data` must have examples of one shape.*Received: shapes",
+        ),
+        (
+            {"train": (np.zeros([4, 2]), np.zeros([4])), "test": ([], [])},
+            r"`number of examples of data\['test'\]` must be an integer >= 1",
+        ),
+        (
+            (np.full([9, 2], np.nan), np.zeros(9)),
+            "`inputs` of dataset 'user' must be finite",
+        ),
     ],
 )
 def test_bad_data_are_refused(data, message):
@@ -207,6 +219,70 @@ def test_bad_data_are_refused(data, message):
 def test_bad_models_are_refused(model_fn, message):
     with pytest.raises(ValueError, match=message):
         tasks.from_keras(model_fn, "mse", images(), 4)
+
+
+class Masked(layers.Layer):
+    """Leaves examples out: how many is known when it runs."""
+
+    def call(self, inputs):
+        return tf.boolean_mask(inputs, inputs[:, 0] > 0.0)
+
+    def compute_output_shape(self, input_shape):
+        return (None, *input_shape[1:])
+
+
+class Counting(layers.Layer):
+    """Its state is no weight that Keras knows."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = tf.Variable(0.0)
+
+    def call(self, inputs):
+        self.calls.assign_add(1.0)
+        return inputs + self.calls
+
+
+@pytest.mark.parametrize(
+    "layer, message",
+    [
+        (Masked, r"'keras' must have outputs of static shapes.*\(None, 3\)"),
+        (
+            lambda: Counting(name="counting"),
+            "Layer 'counting' must keep its state in weights.*`self.calls`",
+        ),
+    ],
+)
+def test_what_an_inner_run_cannot_have_is_refused(layer, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.from_keras(
+            lambda: keras.Sequential(
+                [layers.Flatten(), layers.Dense(3), layer()]
+            ),
+            lambda y, x: ops.mean(x),
+            images(),
+            4,
+        )
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "sparse_categorical_crossentropy",
+    ],
+)
+def test_every_class_has_an_output(loss):
+    with pytest.raises(
+        ValueError,
+        match=r"`targets` must be class numbers in \[0, 2\), one of .*\[0, 2\]",
+    ):
+        tasks.from_keras(
+            lambda: keras.Sequential([layers.Flatten(), layers.Dense(2)]),
+            loss,
+            images(),
+            4,
+        )
 
 
 def test_the_recipe_of_the_readme():

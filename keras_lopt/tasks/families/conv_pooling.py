@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks import sources
 from keras_lopt.tasks.families import common, convolutions
 from keras_lopt.tasks.registry import register_family
@@ -37,10 +38,7 @@ def conv_pooling(
         activation, initializer, center, data: As for `mlp`.
         batch_size, variation: As for `Task`; or a dict for `Variation`.
     """
-    if pool not in POOLS:
-        raise ValueError(
-            f"`pool` must be one of {POOLS}. Received: pool={pool!r}"
-        )
+    check_choice("pool", pool, POOLS)
     dataset = sources.get(data)
     convolution = (
         *(channels, strides, padding),

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks import layers
 from keras_lopt.tasks.families import common
 
@@ -36,10 +37,7 @@ def stack(x, channels, strides, padding, activation, initializer, use_bias):
         activation, initializer: As for the family `mlp`.
         use_bias: Whether layers have biases.
     """
-    if strides not in STRIDES:
-        raise ValueError(
-            f"`strides` must be one of {STRIDES}. Received: strides={strides!r}"
-        )
+    check_choice("strides", strides, STRIDES)
     if len(padding) != len(channels):
         raise ValueError(
             "`padding` must be of each of the layers that `channels` has. "

@@ -45,34 +45,26 @@ def lopt(
     inner_batch=8,
     variation=None,
 ):
-    """A rule's theta, by the mean loss of a classifier that it trains.
-
-    The gradient is that through the unrolled training run.
+    """A rule's theta, by the mean loss of what it trains, unrolled.
 
     Args:
         rule: Name of a learned rule with `hidden_units`.
         rule_hidden: Its hidden units.
-        hidden: Width of the classifier, an MLP of one hidden layer, which
-            starts from new values at every step.
+        hidden: Width of the MLP that is the classifier, new at every step.
         steps: Steps that it is trained for.
         data: Name of data with classes, as for `sources.get`.
         inner_batch: Its examples a step.
         variation: A `Variation`, or a dict of its arguments.
     """
-    made = rules.get(rule, hidden_units=rule_hidden, hidden_layers=1)
+    classes = sources.get(data).num_classes
     labelled = _labelled(sources.get(data))
     batch_size = steps * inner_batch
     config = rule, rule_hidden, hidden, steps, inner_batch
 
     def model_fn():
-        features, labels = labelled.inputs
-        inputs = (
-            keras.Input(features.shape[1:], batch_size=batch_size),
-            keras.Input((), batch_size=batch_size, dtype="int32"),
-        )
-        classes = sources.get(data).num_classes
+        made = rules.get(rule, hidden_units=rule_hidden, hidden_layers=1)
         layer = InnerTraining(made, hidden, classes, steps)
-        return keras.Model(inputs, layer(inputs))
+        return _model(layer, labelled.inputs[0].shape[1:], batch_size)
 
     return Task(
         f"lopt_{labelled.name}_{zlib.crc32(repr(config).encode()):08x}",
@@ -81,8 +73,17 @@ def lopt(
         labelled,
         batch_size,
         common.as_variation(variation),
-        normalizer=chance(sources.get(data).num_classes),
+        normalizer=chance(classes),
     )
+
+
+def _model(layer, shape, batch_size):
+    """The model of a layer of features and class numbers."""
+    inputs = (
+        keras.Input(shape, batch_size=batch_size),
+        keras.Input((), batch_size=batch_size, dtype="int32"),
+    )
+    return keras.Model(inputs, layer(inputs))
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import zlib
 import keras
 from keras import ops
 
-from keras_lopt.checks import check_integer, check_number
+from keras_lopt.checks import check_choice, check_integer, check_number
 from keras_lopt.tasks import augment
 from keras_lopt.tasks.families import common
 from keras_lopt.tasks.families.functions import FUNCTIONS
@@ -94,11 +94,7 @@ def losg(
         gradient_noise: As for `augment.augmented`, or None.
         variation: A `Variation`, or a dict of its arguments.
     """
-    if function not in names():
-        raise ValueError(
-            f"`function` must be one of {names()}. "
-            f"Received: function={function!r}"
-        )
+    check_choice("function", function, names())
     check_integer("size", size, *_sizes(function))
     check_number("sparsity", sparsity, "[0, 1)")
     config = (function, size, condition, angle, power, scale, log, sparsity)

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks import datasets, layers, sources
 from keras_lopt.tasks.base import Task
 from keras_lopt.tasks.families import common
@@ -55,30 +56,32 @@ def mlp_ae(
         *("mlp_ae", dataset, hidden, activation, initializer),
         *(output, loss, reduce, batch_size),
     )
+    check_choice("output", output, OUTPUTS)
     shape = dataset.inputs.shape[1:]
-    squashed = output if output in ("tanh", "sigmoid") else "linear"
-
-    def model_fn():
-        inputs = keras.Input(shape)
-        x = keras.layers.Flatten()(inputs)
-        for width in hidden:
-            x = common.dense(width, initializer)(x)
-            x = layers.activation(activation)(x)
-        x = common.dense(math.prod(shape), initializer)(x)
-        x = layers.activation(squashed)(x)
-        if output in ("tanh", "linear_center"):
-            x = keras.layers.Rescaling(0.5, 0.5)(x)
-        return keras.Model(inputs, keras.layers.Reshape(shape)(x))
-
     return Task(
         name,
-        model_fn,
+        lambda: _model(shape, hidden, activation, initializer, output),
         PixelLoss(loss, reduce),
         dataset,
         batch_size,
         common.as_variation(variation),
         normalizer=common.pixel_normalizer(data, loss, reduce),
     )
+
+
+def _model(shape, hidden, activation, initializer, output):
+    """An autoencoder of images of a shape; the rest as for `mlp_ae`."""
+    inputs = keras.Input(shape)
+    x = keras.layers.Flatten()(inputs)
+    for width in hidden:
+        x = common.dense(width, initializer)(x)
+        x = layers.activation(activation)(x)
+    x = common.dense(math.prod(shape), initializer)(x)
+    squashed = output if output in ("tanh", "sigmoid") else "linear"
+    x = layers.activation(squashed)(x)
+    if output in ("tanh", "linear_center"):
+        x = keras.layers.Rescaling(0.5, 0.5)(x)
+    return keras.Model(inputs, keras.layers.Reshape(shape)(x))
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
@@ -92,15 +95,8 @@ class PixelLoss(keras.losses.Loss):
 
     def __init__(self, kind="l2", reduce="mean", name="pixels", **kwargs):
         super().__init__(name=name, **kwargs)
-        for field, value, known in (
-            ("loss", kind, ("l1", "l2")),
-            ("reduce", reduce, ("mean", "sum")),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"`{field}` must be one of {known}. "
-                    f"Received: {field}={value!r}"
-                )
+        check_choice("loss", kind, ("l1", "l2"))
+        check_choice("reduce", reduce, ("mean", "sum"))
         self.kind, self.reduce = kind, reduce
 
     def call(self, y_true, y_pred):

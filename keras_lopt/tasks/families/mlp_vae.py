@@ -49,6 +49,19 @@ def mlp_vae(
         *(initializer, batch_size),
     )
     shape = dataset.inputs.shape[1:]
+    return Task(
+        name,
+        lambda: _model(shape, encoder, decoder, activation, initializer),
+        QuantizedNormal(),
+        dataset,
+        batch_size,
+        common.as_variation(variation),
+        normalizer=FromStart(),
+    )
+
+
+def _model(shape, encoder, decoder, activation, initializer):
+    """A VAE of images of a shape; the rest as for `mlp_vae`."""
 
     def stack(x, widths):
         for width in widths:
@@ -56,24 +69,13 @@ def mlp_vae(
             x = layers.activation(activation)(x)
         return x
 
-    def model_fn():
-        inputs = keras.Input(shape)
-        x = stack(keras.layers.Flatten()(inputs), encoder)
-        mean = common.dense(encoder[-1], initializer)(x)
-        log_variance = common.dense(encoder[-1], initializer)(x)
-        x = stack(GaussianSample()([mean, log_variance]), decoder)
-        outputs = common.dense(2 * math.prod(shape), initializer)(x)
-        return keras.Model(inputs, keras.layers.Reshape((*shape, 2))(outputs))
-
-    return Task(
-        name,
-        model_fn,
-        QuantizedNormal(),
-        dataset,
-        batch_size,
-        common.as_variation(variation),
-        normalizer=FromStart(),
-    )
+    inputs = keras.Input(shape)
+    x = stack(keras.layers.Flatten()(inputs), encoder)
+    mean = common.dense(encoder[-1], initializer)(x)
+    log_variance = common.dense(encoder[-1], initializer)(x)
+    x = stack(GaussianSample()([mean, log_variance]), decoder)
+    outputs = common.dense(2 * math.prod(shape), initializer)(x)
+    return keras.Model(inputs, keras.layers.Reshape((*shape, 2))(outputs))
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")

@@ -8,6 +8,7 @@ import zlib
 import keras
 from keras import ops
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks.families import common
 from keras_lopt.tasks.families.synthetic import Synthetic, synthetic_task
 from keras_lopt.tasks.registry import register_family
@@ -68,15 +69,9 @@ def quadratic(
         noise: Deviation of what every step adds to A; 0 for none.
         variation: A `Variation`, or a dict of its arguments.
     """
-    for field, value, known in (
-        ("matrix", matrix, MATRICES),
-        ("initial", initial, ("normal", "uniform")),
-        ("output", output, ("identity", "log")),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"`{field}` must be one of {known}. Received: {field}={value!r}"
-            )
+    check_choice("matrix", matrix, MATRICES)
+    check_choice("initial", initial, ("normal", "uniform"))
+    check_choice("output", output, ("identity", "log"))
     config = (size, matrix, tuple(numbers), initial, output, scale, noise)
     name = f"quadratic_{size}_{zlib.crc32(repr(config).encode()):08x}"
     floor = scale * (-18.5 if output == "log" else 0.0)  # log(1e-8)

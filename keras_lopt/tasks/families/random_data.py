@@ -55,28 +55,28 @@ def random_data(
     config = (tuple(hidden), features, classes, activation, sparsity)
     digest = zlib.crc32(repr((config, batch_size)).encode())
 
-    def model_fn():
-        inputs = keras.Input((1,))
-        x, labels = RandomExamples(features, classes, sparsity, batch_size)(
-            inputs
-        )
-        for width in hidden:
-            x = layers.activation(activation)(keras.layers.Dense(width)(x))
-        logits = keras.layers.Dense(classes)(x)
-        losses = keras.losses.sparse_categorical_crossentropy(
-            labels, logits, from_logits=True
-        )
-        return keras.Model(inputs, losses)
-
     return Task(
         f"random_data_{digest:08x}",
-        model_fn,
+        lambda: _model(*config, batch_size),
         MeanOutput(),
         datasets.nothing(),
         1,
         common.as_variation(variation),
         normalizer=chance(classes),
     )
+
+
+def _model(hidden, features, classes, activation, sparsity, batch_size):
+    """A model of its own loss; arguments as for `random_data`."""
+    inputs = keras.Input((1,))
+    x, labels = RandomExamples(features, classes, sparsity, batch_size)(inputs)
+    for width in hidden:
+        x = layers.activation(activation)(keras.layers.Dense(width)(x))
+    logits = keras.layers.Dense(classes)(x)
+    losses = keras.losses.sparse_categorical_crossentropy(
+        labels, logits, from_logits=True
+    )
+    return keras.Model(inputs, losses)
 
 
 class RandomExamples(keras.layers.Layer):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks import layers, sources
 from keras_lopt.tasks.families import common
 from keras_lopt.tasks.registry import register_family
@@ -37,50 +38,50 @@ def resnet(
     """Images classified by blocks of two 3x3 convolutions and a skip.
 
     Args:
-        channels: Of the first stage; each next one has twice as many and half
-            the height and width.
-        stages: Number of stages.
-        blocks: Blocks of a stage.
+        channels: Of the first stage; the next has twice, of half the size.
+        stages, blocks: Number of stages, and of the blocks of each.
         normalization: "batch", "layer" or "none", before every activation.
         dropout: Rate before the classifier.
         activation, data: As for `mlp`.
         batch_size, variation: As for `Task`; or a dict for `Variation`.
     """
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"`normalization` must be one of {NORMALIZATIONS}. "
-            f"Received: normalization={normalization!r}"
-        )
+    check_choice("normalization", normalization, NORMALIZATIONS)
     dataset = sources.get(data)
     name = common.task_name(
         *("resnet", dataset, channels, stages, blocks, normalization),
         *(dropout, activation, batch_size),
     )
 
-    def activated(x):
-        if normalization == "batch":
-            # Faster than Keras's 0.99: runs of a few hundred steps.
-            x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        elif normalization == "layer":
-            x = keras.layers.LayerNormalization()(x)
-        return layers.activation(activation)(x)
-
     def body(x):
         x = _convolution(channels)(x)
-        for stage in range(stages):
-            for block in range(blocks):
-                width = channels * 2**stage
-                stride = 2 if stage > 0 and block == 0 else 1
-                skip = x
-                if stride > 1:
-                    skip = _convolution(width, 1, stride)(skip)
-                x = _convolution(width, 3, stride)(activated(x))
-                x = _convolution(width)(activated(x))
-                x = keras.layers.Add()([skip, x])
-        x = keras.layers.GlobalAveragePooling2D()(activated(x))
+        for number in range(stages * blocks):
+            stage, block = divmod(number, blocks)
+            stride = 2 if stage > 0 and block == 0 else 1
+            width = channels * 2**stage
+            x = _block(x, width, stride, normalization, activation)
+        x = _activated(x, normalization, activation)
+        x = keras.layers.GlobalAveragePooling2D()(x)
         return keras.layers.Dropout(dropout)(x) if dropout else x
 
     return common.classifier(name, body, dataset, batch_size, variation)
+
+
+def _block(x, width, stride, *activated):
+    """Two convolutions and a skip; the rest as for `_activated`."""
+    skip = _convolution(width, 1, stride)(x) if stride > 1 else x
+    y = _convolution(width, 3, stride)(_activated(x, *activated))
+    y = _convolution(width)(_activated(y, *activated))
+    return keras.layers.Add()([skip, y])
+
+
+def _activated(x, normalization, activation):
+    """A symbolic tensor normalised and activated, as for `resnet`."""
+    if normalization == "batch":
+        # Faster than Keras's 0.99: runs of a few hundred steps.
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+    elif normalization == "layer":
+        x = keras.layers.LayerNormalization()(x)
+    return layers.activation(activation)(x)
 
 
 def _convolution(channels, size=3, strides=1):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_lopt.checks import check_choice
 from keras_lopt.tasks import text
 from keras_lopt.tasks.families import common, sequences
 from keras_lopt.tasks.registry import register_family
@@ -49,10 +50,7 @@ def rnn_text(
         vocabulary, length, source: As for `text.passages`.
         batch_size, variation: As for `Task`; or a dict for `Variation`.
     """
-    if readout not in READOUTS:
-        raise ValueError(
-            f"`readout` must be one of {READOUTS}. Received: {readout=}"
-        )
+    check_choice("readout", readout, READOUTS)
     dataset, size = text.passages(source, vocabulary, length)
     config = core, units, initializer, recurrent_initializer
 

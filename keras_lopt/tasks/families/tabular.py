@@ -50,8 +50,12 @@ def tabular(
             x = layers.activation(activation)(x)
         return x
 
-    if dataset.num_classes is not None:
-        return common.classifier(name, body, dataset, batch_size, variation)
+    kind = _regression if dataset.num_classes is None else common.classifier
+    return kind(name, body, dataset, batch_size, variation)
+
+
+def _regression(name, body, dataset, batch_size, variation):
+    """As `common.classifier`, of numbers."""
 
     def model_fn():
         inputs = keras.Input(dataset.inputs.shape[1:])

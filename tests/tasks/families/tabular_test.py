@@ -1,0 +1,22 @@
+"""Tables: classes or a number."""
+
+import numpy as np
+import pytest
+
+from keras_lopt import tasks
+
+
+def test_a_number_is_predicted_where_there_are_no_classes():
+    task = tasks.get("tabular", data="diabetes")
+    assert task.model.output.shape == (None, 1)
+    _, targets = task.dataset.arrays("train")
+    mean = np.full_like(targets, targets.mean())
+    unit = task.normalizer(task.loss_fn(targets, mean))
+    assert float(unit) == pytest.approx(1.0, rel=1e-4)
+
+
+@pytest.mark.parametrize("data, classes", [("wine", 3), ("breast_cancer", 2)])
+def test_classes(data, classes):
+    task = tasks.get("tabular", data=data)
+    assert task.model.output.shape == (None, classes)
+    assert task.normalizer.unit == pytest.approx(np.log(classes))

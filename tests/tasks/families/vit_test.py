@@ -1,0 +1,24 @@
+"""Transformers on images: patches and their places."""
+
+import numpy as np
+import pytest
+
+from keras_lopt import tasks
+from keras_lopt.tasks.families.attention import Positions
+
+
+@pytest.mark.parametrize("patch, places", [(4, 4), (2, 16)])
+def test_there_is_a_place_for_every_patch(patch, places, layers_of):
+    task = tasks.get("vit", embed=4, patch=patch)
+    (layer,) = layers_of(task, Positions)
+    assert layer.positions.shape == (places, 4)
+
+
+def test_a_patch_sees_those_after_it_too(outputs_of):
+    task = tasks.get("vit", embed=4, patch=4)
+    images = task.dataset.inputs[:2].copy()
+    before = outputs_of(task, images).numpy()
+    images[0, -1, -1] += 1.0
+    after = outputs_of(task, images).numpy()
+    assert np.all(before[0] != after[0])
+    np.testing.assert_array_equal(before[1], after[1])
