@@ -5,6 +5,7 @@ Freeman and others.
 """
 
 import dataclasses
+import functools
 import math
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from keras_lopt.rules import (
+    blocks,
     history,
     networks,
     recurrent,
@@ -100,7 +102,8 @@ class VeLORule(Rule):
         """Numbers of columns of the groups of inputs of the MLPs."""
         zero = ops.zeros((1,))
         slots = history.init_history((1,))
-        return [f.shape[0] for f in self._features(zero, zero, slots)]
+        entries = history.history_entries(zero, zero, slots)
+        return [len(group) for group in blocks.whole(self._features, entries)]
 
     @property
     def _bank_shapes(self):
@@ -214,28 +217,31 @@ class VeLORule(Rule):
         first = [mixed.pop(f"w0_{i}") for i in groups]
         return {"w0": ops.concatenate(first, axis=1), **mixed}
 
-    def _features(self, grad, param, slots):
-        """Before normalisation, each [k, *shape] but for broadcasting."""
-        momenta, scale = slots["momenta"], history.inverse_scale(slots)
-        factored_grad, *others = factored_features(
-            slots["factored"], grad, momenta, full_epsilon=0.0
-        )
+    def _features(self, entries):
+        """Before normalisation: lists of tensors, or of parts of them."""
+        (grad,), momenta = entries["grad"], entries["momenta"]
+        scale = history.inverse_scale(entries)
+        factored_grad, *others = factored_features(entries, full_epsilon=0.0)
         return [
-            grad[None],
-            ops.clip(grad, -0.1, 0.1)[None],
-            param[None],
+            [grad],
+            [ops.clip(grad, -0.1, 0.1)],
+            entries["param"],
             momenta,
-            slots["second_moments"],
-            momenta * scale,
-            scale,
+            entries["second_moments"],
+            [momentum * scale for momentum in momenta],
+            [scale],
             factored_grad,
-            grad * scale,
+            [grad * scale],
             *others,
         ]
 
     def _direction(self, mlp, grad, param, slots):
         """The step before the tensor's learning rate. [n]"""
-        features = self._features(grad, param, slots)
-        outputs = networks.normalized_perceptron(mlp, features, ops.zeros((0,)))
         scale = ops.sqrt(mean_square(param) + 1e-9) * self.step_mult
-        return networks.step_of(outputs, self.exp_mult) * scale
+        return scale * blocks.normalized_perceptron(
+            mlp,
+            self._features,
+            history.history_entries(grad, param, slots),
+            ops.zeros((0,)),
+            functools.partial(networks.step_of, exp_mult=self.exp_mult),
+        )

@@ -1,6 +1,6 @@
 """Where published weights of `velo` have its theta (arXiv 2211.09760)."""
 
-from keras_lopt.rules.networks import of_rank
+from keras_lopt.rules.published_shapes import of_rank
 
 #: Our layer -> theirs. They compute `linear` too, and use it for nothing.
 _LAYERS = {
