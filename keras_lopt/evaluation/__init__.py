@@ -6,6 +6,7 @@ values and on the same batches for every optimizer.
 
 from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.evaluation.meta_cost import benchmark_meta
 from keras_lopt.evaluation.run import Problem, read_history, run
 from keras_lopt.evaluation.runs import compare_runs
 from keras_lopt.evaluation.step_cost import benchmark_step
@@ -15,6 +16,7 @@ __all__ = [
     "Curve",
     "Problem",
     "Trainee",
+    "benchmark_meta",
     "benchmark_step",
     "compare",
     "compare_runs",

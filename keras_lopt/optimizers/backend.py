@@ -7,9 +7,17 @@ import keras
 
 eager_scope = contextlib.nullcontext
 replica_key = threading.get_ident
+
+
+def compiled(function):
+    """`function` under XLA on TensorFlow, itself elsewhere."""
+    return function
+
+
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
         BackendOptimizer,
+        compiled,
         eager_scope,
         replica_key,
     )
@@ -24,4 +32,4 @@ else:
         f"keras.backend.backend()={keras.backend.backend()!r}"
     )
 
-__all__ = ["BackendOptimizer", "eager_scope", "replica_key"]
+__all__ = ["BackendOptimizer", "compiled", "eager_scope", "replica_key"]

@@ -21,6 +21,11 @@ def eager_scope():
     return tf.init_scope()
 
 
+def compiled(function):
+    """`function` under XLA."""
+    return tf.function(function, jit_compile=True, autograph=False)
+
+
 def replica_key():
     """Tells the replicas of a step apart, in whatever thread they are traced.
 

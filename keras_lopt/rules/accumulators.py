@@ -36,3 +36,9 @@ def learned_decays(start, offsets):
     logs = np.log(1.0 - np.asarray(start)) / 10.0
     logs = ops.convert_to_tensor(logs.astype(np.float32))
     return 1.0 - ops.exp(10.0 * (logs + offsets))
+
+
+def inverse_root(x):
+    """1 / sqrt(x)."""
+    # XLA on CPU has no vectors of `rsqrt`, and none of a loop it is in.
+    return ops.sqrt(1.0 / x)

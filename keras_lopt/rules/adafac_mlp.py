@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import history, networks
+from keras_lopt.rules import blocks, history, networks, published_shapes
 from keras_lopt.rules.accumulators import learned_decays
 from keras_lopt.rules.base import ShapedTensorRule
 from keras_lopt.rules.factored import factored_features
@@ -59,8 +59,9 @@ class AdafacMLPRule(ShapedTensorRule):
     def _sizes(self):
         zero = ops.zeros((1,))
         slots = self.init_tensor_slots(None, (1,))
-        entries = sum(f.shape[0] for f in self._features(zero, zero, slots))
-        inputs = entries + len(networks.TIME_SCALES)
+        entries = history.history_entries(zero, zero, slots)
+        count = sum(map(len, blocks.whole(self._features, entries)))
+        inputs = count + len(networks.TIME_SCALES)
         return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
 
     def theta_shapes(self):
@@ -88,7 +89,7 @@ class AdafacMLPRule(ShapedTensorRule):
 
     @classmethod
     def published_config(cls, shapes):
-        return networks.published_mlp_config(
+        return published_shapes.mlp_config(
             shapes, "nn/~/w{}", "hidden_units", "hidden_layers"
         )
 
@@ -96,19 +97,18 @@ class AdafacMLPRule(ShapedTensorRule):
         del theta
         return history.init_history(shape)
 
-    def _features(self, grad, param, slots):
-        """Before normalisation, each [k, *shape] but for broadcasting."""
-        momenta, scale = slots["momenta"], history.inverse_scale(slots)
+    def _features(self, entries):
+        """Before normalisation: lists of tensors, or of parts of them."""
+        momenta = entries["momenta"]
+        scale = history.inverse_scale(entries)
         return [
-            grad[None],
-            param[None],
+            entries["grad"],
+            entries["param"],
             momenta,
-            slots["second_moments"],
-            momenta * scale,
-            scale,
-            *factored_features(
-                slots["factored"], grad, momenta, full_epsilon=1e-6
-            ),
+            entries["second_moments"],
+            [momentum * scale for momentum in momenta],
+            [scale],
+            *factored_features(entries, full_epsilon=1e-6),
         ]
 
     def update_tensor(self, theta, grad, param, slots, signals):
@@ -121,8 +121,14 @@ class AdafacMLPRule(ShapedTensorRule):
             ),
             learned_decays(history.FACTORED_DECAYS, theta["factored_offsets"]),
         )
-        features = self._features(grad, param, slots)
-        time = networks.time_embed_tanh(signals["step"])
-        outputs = networks.normalized_perceptron(theta, features, time)
-        step = networks.step_of(outputs, self.exp_mult) * self.step_mult
-        return -step, slots
+        delta = blocks.normalized_perceptron(
+            theta,
+            self._features,
+            history.history_entries(grad, param, slots),
+            networks.time_embed_tanh(signals["step"]),
+            self._delta,
+        )
+        return delta, slots
+
+    def _delta(self, outputs):
+        return -networks.step_of(outputs, self.exp_mult) * self.step_mult

@@ -11,7 +11,13 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import grouped_mlp, history, networks
+from keras_lopt.rules import (
+    blocks,
+    grouped_mlp,
+    history,
+    networks,
+    published_shapes,
+)
 from keras_lopt.rules.base import ShapedTensorRule
 from keras_lopt.rules.hyperparameters import (
     check_counts,
@@ -88,7 +94,7 @@ class Celo2Rule(ShapedTensorRule):
 
     @classmethod
     def published_config(cls, shapes):
-        units, _ = networks.of_rank(2, shapes["ff_mod_stack/~/w1"])
+        units, _ = published_shapes.of_rank(2, shapes["ff_mod_stack/~/w1"])
         return {"hidden_units": units}
 
     # Slots.
@@ -116,8 +122,8 @@ class Celo2Rule(ShapedTensorRule):
         slots = history.update_history(
             slots, grad, second_moment_decays=SECOND_MOMENT_DECAYS
         )
-        scale = ops.rsqrt(slots["second_moments"] + 1e-8)
-        features = grouped_mlp.entry_features(grad, param, slots, scale)
+        entries = history.history_entries(grad, param, slots)
+        features = [ops.stack(f) for f in blocks.whole(_features, entries)]
         if len(param.shape) < 2:
             features = features[:-ROW_AND_COLUMN_GROUPS]
         outputs = self._mlp(theta, [_normalized(f) for f in features])
@@ -139,6 +145,11 @@ class Celo2Rule(ShapedTensorRule):
         units = ops.reshape(units, (-1, int(np.prod(shape))))
         hidden = ops.relu(units + theta["b0"][:, None])
         return networks.perceptron(networks.layers_from(theta, 1), hidden)
+
+
+def _features(entries):
+    (second_moment,) = entries["second_moments"]
+    return grouped_mlp.entry_features(entries, ops.rsqrt(second_moment + 1e-8))
 
 
 def _normalized(x):

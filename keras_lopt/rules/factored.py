@@ -8,7 +8,7 @@ Tensors of lower rank keep all of it (`full`).
 
 from keras import ops
 
-from keras_lopt.rules.accumulators import moving_averages
+from keras_lopt.rules.accumulators import inverse_root, moving_averages
 
 
 def factored_dims(shape):
@@ -53,48 +53,71 @@ def update_factored(decays, slots, grad):
     }
 
 
-def factored_features(slots, grad, momenta, full_epsilon):
-    """What the learned rules see of the accumulators.
+def factored_entries(slots, shape):
+    """What `factored_features` is given of all of a tensor.
 
     Args:
         slots: As from `update_factored`, for k decays.
-        grad: [*shape].
-        momenta: [k, *shape].
+        shape: Of the tensor.
+
+    Returns:
+        Dict of [k, *shape], with 1 for a dimension that it is constant over.
+    """
+    dims = factored_dims(shape)
+    if dims is None:
+        return {"full": slots["full"]}
+    row, col = slots["row"], slots["col"]
+    row_mean = ops.mean(row, axis=dims[0] + 1, keepdims=True)
+    return {
+        "row": row,
+        "col": col,
+        "row_factor": _safe_rsqrt(row / (row_mean + 1e-9)),
+        "col_factor": _safe_rsqrt(col),
+    }
+
+
+def factored_features(entries, full_epsilon):
+    """What the learned rules see of the accumulators.
+
+    Args:
+        entries: Dict of lists of tensors: `grad`, of one, `momenta`, and those
+            of `factored_entries`, of all of a tensor or of a part.
         full_epsilon: Added to `full` under the root that divides the momenta.
 
     Returns:
-        Six tensors: the factored gradient, row, col, rsqrt of row and of col,
-        the factored momenta. Each is [k, *shape], with 1 for a dimension that
-        it is constant over.
+        Six lists: the factored gradient, row, col, rsqrt of row and of col,
+        the factored momenta.
     """
-    dims = factored_dims(grad.shape)
-    if dims is None:
-        full = slots["full"]
-        inverse_root = ops.rsqrt(full + 1e-8)
+    (grad,), momenta = entries["grad"], entries["momenta"]
+    if "full" in entries:
+        full = entries["full"]
+        inverse_roots = [inverse_root(v + 1e-8) for v in full]
         return [
-            grad * _safe_rsqrt(full + 1e-9),
+            [grad * _safe_rsqrt(v + 1e-9) for v in full],
             full,
             full,
-            inverse_root,
-            inverse_root,
-            momenta * ops.rsqrt(full + full_epsilon),
+            inverse_roots,
+            inverse_roots,
+            [
+                m * inverse_root(v + full_epsilon)
+                for m, v in zip(momenta, full, strict=True)
+            ],
         ]
-    row, col = slots["row"], slots["col"]
-    row_mean = ops.mean(row, axis=dims[0] + 1, keepdims=True)
-    row_factor = _safe_rsqrt(row / (row_mean + 1e-9))
-    col_factor = _safe_rsqrt(col)
+    factors = list(
+        zip(entries["row_factor"], entries["col_factor"], strict=True)
+    )
     return [
-        grad * row_factor * col_factor,
-        row,
-        col,
-        ops.rsqrt(row + 1e-8),
-        ops.rsqrt(col + 1e-8),
-        momenta * row_factor * col_factor,
+        [grad * row * col for row, col in factors],
+        entries["row"],
+        entries["col"],
+        [inverse_root(row + 1e-8) for row in entries["row"]],
+        [inverse_root(col + 1e-8) for col in entries["col"]],
+        [m * row * col for m, (row, col) in zip(momenta, factors, strict=True)],
     ]
 
 
 def _safe_rsqrt(x):
-    return ops.rsqrt(ops.maximum(x, 1e-9))
+    return inverse_root(ops.maximum(x, 1e-9))
 
 
 def _with_one(shape, axis):

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_lopt.checks import check_integer, check_number
 from keras_lopt.rules import blocks, networks
+from keras_lopt.rules.accumulators import inverse_root
 from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.registry import register
 
@@ -49,7 +50,7 @@ class FusedRule(PerTensorRule):
     def num_entry_features(self):
         zero = ops.zeros((1,))
         entries = self._entries(zero, zero, self.init_tensor_slots(None, 1))
-        return sum(f.shape[0] for f in self._features(entries))
+        return sum(map(len, blocks.whole(self._features, entries)))
 
     @property
     def _sizes(self):
@@ -80,24 +81,25 @@ class FusedRule(PerTensorRule):
 
     def _entries(self, grad, param, slots):
         return {
-            "grad": grad,
-            "param": param,
+            "grad": grad[None],
+            "param": param[None],
             "momenta": slots["momenta"],
-            "second_moment": slots["second_moment"],
+            "second_moment": slots["second_moment"][None],
         }
 
     def _features(self, entries):
-        """Before normalisation, each [k, n]."""
-        grad, momenta = entries["grad"], entries["momenta"]
-        scale = ops.rsqrt(entries["second_moment"] + 1e-6)
+        """Before normalisation: lists of tensors, or of parts of them."""
+        (grad,), momenta = entries["grad"], entries["momenta"]
+        (second_moment,) = entries["second_moment"]
+        scale = inverse_root(second_moment + 1e-6)
         return [
-            grad[None],
-            entries["param"][None],
+            [grad],
+            entries["param"],
             momenta,
-            entries["second_moment"][None],
-            momenta * scale,
-            scale[None],
-            (grad * scale)[None],
+            [second_moment],
+            [momentum * scale for momentum in momenta],
+            [scale],
+            [grad * scale],
         ]
 
     def update_tensor(self, theta, grad, param, slots, signals):

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import history, networks
+from keras_lopt.rules import blocks, history, networks
 from keras_lopt.rules.factored import factored_features
 
 OUTPUTS = 3  # The third is not used.
@@ -21,34 +21,31 @@ def clipped(grad):
     return ops.clip(grad, -GRAD_LIMIT, GRAD_LIMIT)
 
 
-def entry_features(grad, param, slots, scale):
+def entry_features(entries, scale):
     """The groups of inputs, in the order of the published weights.
 
     Args:
-        grad: [*shape].
-        param: [*shape].
-        slots: As from `history.update_history`.
-        scale: Inverse root of the second moments, [1, *shape].
+        entries: Dict of lists of tensors, those of `history.history_entries`,
+            of all of a tensor or of a part.
+        scale: Inverse root of the second moment.
 
     Returns:
-        14 tensors before normalisation, each [k, *shape], with 1 for a
-        dimension that it is constant over. The last five are of rows and
-        columns; a tensor without them has its second moments there.
+        14 lists of tensors before normalisation, with 1 for a dimension that
+        they are constant over. The last five are of rows and columns; a
+        tensor without them has its second moments there.
     """
-    momenta = slots["momenta"]
-    factored_grad, *factored = factored_features(
-        slots["factored"], grad, momenta, full_epsilon=0.0
-    )
+    (grad,), momenta = entries["grad"], entries["momenta"]
+    factored_grad, *factored = factored_features(entries, full_epsilon=0.0)
     return [
-        grad[None],
-        ops.clip(grad, -0.1, 0.1)[None],
-        param[None],
+        [grad],
+        [ops.clip(grad, -0.1, 0.1)],
+        entries["param"],
         momenta,
-        slots["second_moments"],
-        momenta * scale,
-        scale,
+        entries["second_moments"],
+        [momentum * scale for momentum in momenta],
+        [scale],
         factored_grad,
-        grad * scale,
+        [grad * scale],
         *factored,
     ]
 
@@ -56,9 +53,9 @@ def entry_features(grad, param, slots, scale):
 def group_sizes():
     """Numbers of columns of the groups of inputs."""
     zero = ops.zeros((1,))
-    slots = history.init_history((1,))
-    features = entry_features(zero, zero, slots, slots["second_moments"])
-    return [feature.shape[0] for feature in features]
+    entries = history.history_entries(zero, zero, history.init_history((1,)))
+    groups = blocks.whole(lambda e: entry_features(e, zero), entries)
+    return [len(group) for group in groups]
 
 
 def theta_shapes(hidden_units, lead=()):

@@ -12,7 +12,12 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import networks, recurrent, statistics
+from keras_lopt.rules import (
+    networks,
+    published_shapes,
+    recurrent,
+    statistics,
+)
 from keras_lopt.rules.accumulators import moving_averages
 from keras_lopt.rules.base import Rule
 from keras_lopt.rules.hierarchical_inputs import (
@@ -134,11 +139,11 @@ class HierarchicalRule(Rule):
 
     @classmethod
     def published_config(cls, shapes):
-        _, units = networks.of_rank(2, shapes["lstm_init_state/hidden"])
+        _, units = published_shapes.of_rank(2, shapes["lstm_init_state/hidden"])
         weight = "ffmod_params/mlp/~/linear_{}/w"
         return {
             "lstm_units": units,
-            **networks.published_mlp_config(
+            **published_shapes.mlp_config(
                 shapes, weight, "mlp_units", "mlp_layers"
             ),
         }

@@ -2,8 +2,12 @@
 
 from keras import ops
 
-from keras_lopt.rules.accumulators import moving_averages
-from keras_lopt.rules.factored import init_factored, update_factored
+from keras_lopt.rules.accumulators import inverse_root, moving_averages
+from keras_lopt.rules.factored import (
+    factored_entries,
+    init_factored,
+    update_factored,
+)
 
 MOMENTUM_DECAYS = (0.9, 0.99, 0.999)
 SECOND_MOMENT_DECAYS = (0.999,)
@@ -36,6 +40,21 @@ def update_history(
     }
 
 
-def inverse_scale(slots):
-    """rsqrt of the second moments. [k, *shape]"""
-    return ops.rsqrt(slots["second_moments"] + 1e-6)
+def history_entries(grad, param, slots):
+    """What features are made of: a dict of [k, *shape].
+
+    A dimension that something is constant over has size 1.
+    """
+    return {
+        "grad": grad[None],
+        "param": param[None],
+        "momenta": slots["momenta"],
+        "second_moments": slots["second_moments"],
+        **factored_entries(slots["factored"], grad.shape),
+    }
+
+
+def inverse_scale(entries):
+    """1 / sqrt of the second moment, of which there must be one."""
+    (second_moment,) = entries["second_moments"]
+    return inverse_root(second_moment + 1e-6)

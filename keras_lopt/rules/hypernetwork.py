@@ -1,12 +1,14 @@
 """What `velo` and `celo` share: an LSTM that steers per-parameter MLPs."""
 
 import dataclasses
+import functools
 from typing import ClassVar
 
 import numpy as np
 from keras import ops
 
 from keras_lopt.rules import (
+    blocks,
     grouped_mlp,
     history,
     networks,
@@ -200,11 +202,17 @@ class HypernetworkRule(Rule):
         first = [mixed.pop(leaf) for leaf in groups]
         return {"w0": ops.concatenate(first, axis=1), **mixed}
 
+    def _features(self, entries):
+        scale = history.inverse_scale(entries)
+        return grouped_mlp.entry_features(entries, scale)
+
     def _direction(self, mlp, grad, param, slots):
         """The step before the learning rate. [n]"""
-        features = grouped_mlp.entry_features(
-            grad, param, slots, history.inverse_scale(slots)
-        )
-        outputs = networks.normalized_perceptron(mlp, features, ops.zeros((0,)))
         scale = ops.sqrt(mean_square(param) + 1e-9) * self.step_mult
-        return networks.step_of(outputs, self.exp_mult) * scale
+        return scale * blocks.normalized_perceptron(
+            mlp,
+            self._features,
+            history.history_entries(grad, param, slots),
+            ops.zeros((0,)),
+            functools.partial(networks.step_of, exp_mult=self.exp_mult),
+        )

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import networks
+from keras_lopt.rules import blocks, networks, published_shapes
 from keras_lopt.rules.accumulators import moving_averages
 from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.hyperparameters import (
@@ -54,8 +54,9 @@ class MLPRule(PerTensorRule):
     def _sizes(self):
         zero = ops.zeros((1,))
         momenta = ops.zeros((len(self.momentum_decays), 1))
-        entries = sum(f.shape[0] for f in self._features(zero, zero, momenta))
-        inputs = entries + len(networks.TIME_SCALES)
+        entries = self._entries(zero, zero, momenta)
+        count = sum(map(len, blocks.whole(self._features, entries)))
+        inputs = count + len(networks.TIME_SCALES)
         return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
 
     def theta_shapes(self):
@@ -72,7 +73,7 @@ class MLPRule(PerTensorRule):
 
     @classmethod
     def published_config(cls, shapes):
-        return networks.published_mlp_config(
+        return published_shapes.mlp_config(
             shapes, "mlp/~/linear_{}/w", "hidden_units", "hidden_layers"
         )
 
@@ -80,13 +81,22 @@ class MLPRule(PerTensorRule):
         del theta
         return {"momenta": ops.zeros((len(self.momentum_decays), size))}
 
-    def _features(self, grad, param, momenta):
-        return [grad[None], param[None], momenta]  # each [k, n]
+    def _entries(self, grad, param, momenta):
+        return {"grad": grad[None], "param": param[None], "momenta": momenta}
+
+    def _features(self, entries):
+        return [entries["grad"], entries["param"], entries["momenta"]]
 
     def update_tensor(self, theta, grad, param, slots, signals):
         momenta = moving_averages(self.momentum_decays, slots["momenta"], grad)
-        features = self._features(grad, param, momenta)
-        time = networks.time_embed_tanh(signals["step"])
-        outputs = networks.normalized_perceptron(theta, features, time)
-        step = networks.step_of(outputs, self.exp_mult) * self.step_mult
-        return -step, {"momenta": momenta}
+        delta = blocks.normalized_perceptron(
+            theta,
+            self._features,
+            self._entries(grad, param, momenta),
+            networks.time_embed_tanh(signals["step"]),
+            self._delta,
+        )
+        return delta, {"momenta": momenta}
+
+    def _delta(self, outputs):
+        return -networks.step_of(outputs, self.exp_mult) * self.step_mult

@@ -6,6 +6,8 @@ is narrow and compiled, one sum a unit: XLA makes one loop of it all. An entry
 of 2,000 on 11-8-8-2 units took 5 ns of one core so, and 11 in matrix products.
 """
 
+import math
+
 import numpy as np
 from keras import ops
 
@@ -48,29 +50,6 @@ def mlp_shapes(sizes):
     return shapes
 
 
-def published_mlp_config(shapes, weight, units, layers):
-    """Hyperparameters of a published MLP, for `Rule.published_config`.
-
-    Args:
-        shapes: Dict from path to shape.
-        weight: Path of the weights of a layer, with {} for its number.
-        units, layers: Names of the hyperparameters: width and number of the
-            hidden layers.
-    """
-    _, width = of_rank(2, shapes[weight.format(0)])
-    depth = 1
-    while weight.format(depth + 1) in shapes:
-        depth += 1
-    return {units: width, layers: depth}
-
-
-def of_rank(rank, shape):
-    """`shape`; LookupError if it has not `rank` dimensions."""
-    if len(shape) != rank:
-        raise LookupError(f"{shape} has not {rank} dimensions")
-    return shape
-
-
 def init_mlp(rng, sizes):
     """Weights truncated normal with stddev 1/sqrt(fan_in), biases zero.
 
@@ -95,24 +74,26 @@ def truncated_normal(rng, shape):
     return value
 
 
-def perceptron(layers, inputs):
+def perceptron(layers, inputs, added=()):
     """MLP with ReLU between its layers.
 
     Args:
         layers: List of weights [fan_in, fan_out] and biases [fan_out].
-        inputs: [fan_in, n], or a list of as many [n].
+        inputs: [fan_in, n], or a list of as many tensors of n entries.
+        added: What is added to the units of the first layer, besides: lists
+            of a tensor a unit that broadcasts to the inputs'.
 
     Returns:
-        [fan_out, n], or a list of as many [n].
+        [fan_out, n], or a list of as many tensors shaped as the inputs'.
     """
     narrow = max(bias.shape[0] for _, bias in layers) <= UNROLLED_UNITS
-    large = inputs[0].shape[0] >= UNROLLED_ENTRIES
+    large = math.prod(inputs[0].shape) >= UNROLLED_ENTRIES
     unrolled = narrow and large and is_compiled(inputs[0])
     layer = _unrolled_layer if unrolled else _product_layer
     for i, (weights, bias) in enumerate(layers):
         if i:
-            inputs = relu(inputs)
-        inputs = layer(weights, bias, inputs)
+            inputs, added = relu(inputs), ()
+        inputs = layer(weights, bias, inputs, added)
     return inputs
 
 
@@ -122,16 +103,24 @@ def relu(units):
     return [ops.relu(unit) for unit in units] if is_list else ops.relu(units)
 
 
-def _product_layer(weights, bias, x):
+def _product_layer(weights, bias, x, added=()):
+    shape = x[0].shape
     x = ops.stack(x) if isinstance(x, list) else x
-    return ops.matmul(ops.transpose(weights), x) + bias[:, None]
+    x = ops.reshape(x, (x.shape[0], -1))
+    units = ops.matmul(ops.transpose(weights), x) + bias[:, None]
+    for parts in added:
+        parts = [ops.reshape(ops.broadcast_to(p, shape), (-1,)) for p in parts]
+        units = units + ops.stack(parts)
+    return units
 
 
-def _unrolled_layer(weights, bias, x):
-    """List of [n], one a unit."""
+def _unrolled_layer(weights, bias, x, added=()):
+    """List of a tensor a unit."""
     x = x if isinstance(x, list) else ops.unstack(x)
     units = []
-    for column, total in zip(ops.unstack(weights, axis=1), ops.unstack(bias)):
+    columns = ops.unstack(weights, axis=1)
+    for column, *totals in zip(columns, ops.unstack(bias), *added, strict=True):
+        total = sum(totals[1:], totals[0])
         for weight, row in zip(ops.unstack(column), x, strict=True):
             total = total + weight * row
         units.append(total)
@@ -188,7 +177,7 @@ def normalized_layer(weights, bias, features):
     else:
         units = perceptron([(weights, bias)], columns)
     for shape, group in smaller:
-        units = _added(units, full, _normalized_product(shape, group))
+        units = _added(units, full, normalized_product(shape, group))
     return units
 
 
@@ -205,8 +194,16 @@ def _added(units, shape, more):
     return ops.reshape(units, (count, -1))
 
 
-def _normalized_product(shape, group):
-    """What a group of features adds to the units: [h, *shape]."""
+def normalized_product(shape, group):
+    """What features of one shape add to the units of a layer.
+
+    Args:
+        shape: Of the features.
+        group: Lists of weights [k, h] and of features [k, n].
+
+    Returns:
+        [h, *shape].
+    """
     rows, columns = (ops.concatenate(part, axis=0) for part in group)
     weights = ops.transpose(rows * rms_factors(mean_squares(columns)))
     return ops.reshape(ops.matmul(weights, columns), (-1, *shape))
@@ -223,22 +220,12 @@ def normalized_perceptron(theta, features, shared):
     Returns:
         As `perceptron`, the tensor's entries in row-major order.
     """
-    weights, bias = _first_layer(theta, shared)
+    weights, bias = first_layer(theta, shared)
     hidden = normalized_layer(weights, bias, features)
     return perceptron(layers_from(theta, 1), relu(hidden))
 
 
-def folded_layers(theta, means, shared):
-    """The same MLP's layers, for features [f, n] as they are.
-
-    The normaliser is one factor a feature, and folds into layer 0. `means`
-    are the mean squares of the features, [f, 1].
-    """
-    weights, bias = _first_layer(theta, shared)
-    return [(weights * rms_factors(means), bias), *layers_from(theta, 1)]
-
-
-def _first_layer(theta, shared):
+def first_layer(theta, shared):
     """Weights of the features; bias, with what all entries share in it."""
     count = theta["w0"].shape[0] - shared.shape[0]
     bias = theta["b0"] + ops.matmul(shared, theta["w0"][count:])  # [h]

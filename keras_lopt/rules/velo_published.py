@@ -1,6 +1,6 @@
 """Where published weights of `velo` and `celo` have the LSTM of their theta."""
 
-from keras_lopt.rules.networks import of_rank
+from keras_lopt.rules.published_shapes import of_rank
 
 #: Our layer -> theirs. They compute `linear` too, and use it for nothing.
 _LAYERS = {

@@ -3,8 +3,7 @@
     python tests/benchmarks/step_memory.py [rule ...]
 
 Prints, in bytes a parameter, what the step is given (parameters, gradients,
-slots), XLA's temporary buffer, and how far the process's memory rises above its
-level between steps. Linux only.
+slots) and XLA's temporary buffer.
 """
 
 import argparse
@@ -16,17 +15,6 @@ import sys
 import tempfile
 
 SIZE = 2000
-
-
-def memory(field):
-    """Bytes of memory of the process: `VmRSS` now, `VmHWM` at the highest."""
-    with open("/proc/self/status") as status:
-        return 1024 * int(re.search(field + r":\s+(\d+)", status.read())[1])
-
-
-def forget_highest():
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
 
 
 def measure(name, dump):
@@ -52,17 +40,12 @@ def measure(name, dump):
         optimizer.apply([grad], variables)
 
     grad = tf.random.normal((SIZE, SIZE))
-    step(grad)  # Compiles.
-    forget_highest()
-    before = memory("VmRSS")
     step(grad)
-    risen = memory("VmHWM") - before
     slots = sum(v.numpy().nbytes for v in optimizer.variables)
     count = SIZE * SIZE
     print(
         f"{name}: parameters and gradients 8.0, slots {slots / count:.1f}, "
-        f"XLA's temporary {temporary(dump) / count:.1f}, process "
-        f"{risen / count:.1f} above its level (bytes a parameter)",
+        f"XLA's temporary {temporary(dump) / count:.1f} (bytes a parameter)",
         flush=True,
     )
 

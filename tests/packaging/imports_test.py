@@ -31,7 +31,15 @@ ALLOWED = {
         "rules",
         "tasks",
     },
-    "evaluation": {"checkpoints", "config", "optimizers", "rules", "tasks"},
+    "evaluation": {
+        "checkpoints",
+        "config",
+        "estimators",  # Meta-training is measured.
+        "optimizers",
+        "rules",
+        "tasks",
+        "training",
+    },
 }
 # No TensorFlow, so that these work on every backend (or on none).
 ALLOWED_THIRD_PARTY = {

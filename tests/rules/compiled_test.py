@@ -55,7 +55,7 @@ def test_both_forms_agree_on_tensors_of_any_shape(name, shapes, seed):
 
 def test_both_forms_agree_on_a_matrix_that_is_unrolled():
     shape = (65, 64)
-    assert shape[0] * shape[1] >= networks.SMALL_TENSOR
+    assert networks.SMALL_TENSOR <= shape[0] * shape[1] < blocks.FEWEST
     rule = rules.get("adafac_mlp", step_mult=1.0)
     worst, size = difference(rule, [shape, (64,)], 0, jit=True)
     assert worst <= 1e-4 * size
@@ -92,19 +92,50 @@ def test_only_narrow_layers_of_many_are_unrolled(
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_vector_in_blocks_is_the_vector():
-    size = 40_000
-    assert blocks.block_size(size) < size
-    rule = rules.get("fused", step_mult=1.0)
-    worst, norm = difference(rule, [(size // 4, 4)], 0, jit=True)
+@pytest.fixture(scope="module")
+def tiny_blocks():
+    """Everything is cut that can be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "FEWEST", 2)
+        patch.setattr(blocks, "LARGEST", 16)
+        patch.setattr(blocks, "LONGEST_ROW", 40)
+        patch.setattr(blocks, "SMALLEST", 1)
+        yield
+
+
+@pytest.mark.parametrize("units", [4, WIDEST + 1])
+@pytest.mark.parametrize("name", ["fused", "mlp", "adafac_mlp"])
+@PROPERTY
+@hypothesis.given(shapes=SHAPES, seed=st.integers(0, 1000))
+def test_blocks_agree_with_the_whole(tiny_blocks, name, units, shapes, seed):
+    rule = rules.get(name, step_mult=1.0, hidden_units=units)
+    worst, size = difference(rule, shapes, seed)
+    assert worst <= 1e-4 * max(size, 1.0)
+
+
+@pytest.mark.parametrize("name", ["fused", "adafac_mlp"])
+@pytest.mark.parametrize("shape", [(250, 160), (3, 3, 64, 72), (40_000,)])
+def test_large_tensors_in_blocks_are_the_whole(name, shape):
+    rule = rules.get(name, step_mult=1.0)
+    worst, norm = difference(rule, [shape], 0, jit=True)
     assert worst <= 1e-4 * norm
 
 
-@pytest.mark.parametrize("size", [1, 10**4, 65_537, 10**6, 4 * 10**6])
-def test_blocks_divide_a_vector_or_are_none(size):
-    block = blocks.block_size(size)
-    if block is None:
-        assert size < blocks.FEWEST or size == 65_537  # a prime
-    else:
-        assert size % block == 0 and block % 512
-        assert blocks.SMALLEST <= block <= blocks.LARGEST
+@pytest.mark.parametrize(
+    "shape, constant, expected",
+    [
+        ((2000, 2000), {0, 1}, (1, 2000, (2000,), 8)),
+        ((2000, 2000), set(), (1, 250, (16_000,), 1)),
+        ((3, 3, 128, 256), {2, 3}, (9, 128, (256,), 64)),
+        ((768, 12, 64), {0, 2}, (1, 768, (12, 64), 16)),
+        ((64, 12, 768), {0, 2}, (1, 64, (12, 768), 1)),
+        ((100, 20_000), {0, 1}, (1, 100, (20_000,), 1)),
+        ((10, 70_000), {0, 1}, None),  # Rows of more than a cache.
+        ((10_007, 64), {0, 1}, None),  # A prime number of short rows.
+        ((65_537,), set(), None),  # A prime.
+        ((100, 100), {0, 1}, None),  # Small.
+    ],
+)
+def test_layouts(shape, constant, expected):
+    found = blocks.layout(shape, constant)
+    assert (found and found[:4]) == expected

@@ -1,10 +1,12 @@
 """Accumulators by row and column, for any shape, against plain NumPy."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.rules import factored
+from keras_lopt.rules import blocks, factored
 
 DECAYS = (0.5, 0.9)
 
@@ -28,6 +30,20 @@ DECAYS = (0.5, 0.9)
 )
 def test_of_equal_sizes_the_later_dimension_is_the_larger(shape, expected):
     assert factored.factored_dims(shape) == expected
+
+
+def features(slots, grad, momenta, full_epsilon):
+    entries = {
+        "grad": grad[None],
+        "momenta": tf.constant(momenta),
+        **factored.factored_entries(slots, grad.shape),
+    }
+    return blocks.whole(
+        functools.partial(
+            factored.factored_features, full_epsilon=full_epsilon
+        ),
+        entries,
+    )
 
 
 def reference(grads, momentum, d1, d0):
@@ -77,13 +93,13 @@ def test_features_agree_with_numpy(rng, shape, dims, jit):
         slots = factored.init_factored(len(DECAYS), shape)
         for grad in grads:
             slots = factored.update_factored(DECAYS, slots, grad)
-        return factored.factored_features(slots, grads[-1], momenta, 0.0)
+        return features(slots, grads[-1], momenta, 0.0)
 
     found = tf.function(features_of, jit_compile=jit)(
         [tf.constant(grad) for grad in grads]
     )
-    for value, expected in zip(found, reference(grads, momentum, *dims)):
-        value = np.broadcast_to(value, expected.shape)
+    for values, expected in zip(found, reference(grads, momentum, *dims)):
+        value = np.stack([np.broadcast_to(v, shape) for v in values])
         np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
@@ -94,10 +110,9 @@ def test_a_vector_is_kept_whole(rng):
     )
     expected = np.stack([(1 - decay) * grad**2 for decay in DECAYS])
     np.testing.assert_allclose(slots["full"], expected, rtol=1e-5)
-    features = factored.factored_features(slots, grad, np.ones((2, 5)), 1e-6)
-    np.testing.assert_allclose(features[0], grad * expected**-0.5, rtol=1e-4)
-    np.testing.assert_allclose(features[1], expected, rtol=1e-5)
-    np.testing.assert_allclose(features[2], expected, rtol=1e-5)
-    np.testing.assert_allclose(
-        features[5], (expected + 1e-6) ** -0.5, rtol=1e-4
-    )
+    momenta = np.ones((2, 5), np.float32)
+    found = features(slots, tf.constant(grad), momenta, 1e-6)
+    np.testing.assert_allclose(found[0], grad * expected**-0.5, rtol=1e-4)
+    np.testing.assert_allclose(found[1], expected, rtol=1e-5)
+    np.testing.assert_allclose(found[2], expected, rtol=1e-5)
+    np.testing.assert_allclose(found[5], (expected + 1e-6) ** -0.5, rtol=1e-4)

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Measures meta-training: inner steps a second, and where the time goes.
+
+Example:
+  bin/benchmark_meta.py --gin_file=benchmark_meta.gin --out_dir=runs/meta \
+      --gin='evaluation.benchmark_meta.rule_names=("adafac_mlp",)'
+"""
+
+import _command
+from absl import app, flags
+
+flags.adopt_module_key_flags(_command)
+
+
+def find_function():
+    from keras_lopt import evaluation
+
+    return evaluation.benchmark_meta
+
+
+def main(argv):
+    _command.main(argv, find_function, "out_dir")
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,236 @@
+"""What meta-training costs: inner steps a second, and where the time goes."""
+
+import dataclasses
+import json
+import os
+import time
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt import estimators, rules, training
+from keras_lopt.tasks import Task
+from keras_lopt.training.compiled import compiled
+from keras_lopt.training.program import Program
+
+#: The reference of the shares: a rule that costs next to nothing.
+CHEAPEST = "sgd"
+PARTS = ("gradient", "rule", "random", "data", "overhead")
+COLUMNS = (
+    ("task", "{}", 24),
+    ("rule_name", "{}", 12),
+    ("replicas", "{}", 8),
+    ("steps_per_cpu_second", "{:,.0f}", 20),
+    ("steps_per_second", "{:,.0f}", 16),
+    *((f"share_of_{part}", "{:.0%}", 18) for part in PARTS),
+    ("compile_seconds", "{:.1f}", 15),
+)
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds that a call takes: by the clock, and of all threads."""
+
+    function: Any
+    wall: list = dataclasses.field(default_factory=list)
+    cpu: list = dataclasses.field(default_factory=list)
+
+    def __call__(self):
+        wall, cpu = time.perf_counter(), time.process_time()
+        _wait(self.function())
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+
+
+@dataclasses.dataclass
+class MetaCase:
+    """Outer steps of one member by a rule on a task, on some replicas."""
+
+    task: Task
+    rule_name: str
+    replicas: int
+    estimator: estimators.Estimator
+    compile_seconds: float = 0.0
+
+    seed: ClassVar[tuple[int, int]] = (0, 1)
+
+    def compile(self, strategy):
+        """Compiles the outer step, and what its parts are told from."""
+        start = time.process_time()
+        rule = rules.get(self.rule_name)
+        program = Program(
+            strategy, rule, rule, self.task, self.estimator, 1, self.replicas
+        )
+        vector = program.inner_run.theta_vector
+        theta = vector.pack(rule.init_theta(0))[None]
+        trained = program.replicas.broadcast(
+            (theta, program.outer_update.blank_slots(1), np.zeros(1, np.int32))
+        )
+        trainers = tf.constant(theta), tf.zeros([1])
+        state, seed = program.initial_state(), tf.constant(self.seed)
+
+        def outer_step():
+            _, losses, _ = program.outer_step(*trained, trainers, state, seed)
+            return strategy.experimental_local_results(losses)
+
+        self.inner_steps = program.inner_steps_per_outer_step
+        self.clocks = {"all": Clock(outer_step)}
+        if self.replicas == 1:
+            self.clocks |= self._parts(rule)
+        for clock in self.clocks.values():
+            _wait(clock.function())
+        self.compile_seconds = time.process_time() - start
+
+    def _parts(self, rule):
+        """Clocks of an outer step's parts, on one replica."""
+        estimator, seed = self.estimator, tf.constant(self.seed)
+        cheapest = rules.get(CHEAPEST)
+        run = estimator.inner_run(rule, self.task)
+        state = estimator.initial_state(run, 1, estimator.pairs, 0)
+        draw = compiled(estimator.draw, state, seed, 0)
+        seeds, _ = draw(state, seed, 0)
+
+        def batches():
+            return run.draw_batches(seeds, state.steps, estimator.outer_split)
+
+        return {
+            "random": Clock(lambda: draw(state, seed, 0)),
+            "data": Clock(tf.function(batches)),
+            "with_rule": Clock(self._inner_run(rule, seeds, batches())),
+            "gradient": Clock(self._inner_run(cheapest, seeds, batches())),
+        }
+
+    def _inner_run(self, rule, seeds, batches):
+        run = self.estimator.inner_run(rule, self.task)
+        pairs = self.estimator.pairs
+        theta = run.theta_vector.pack(rule.init_theta(0))
+        args = (
+            tf.constant(np.tile(theta, [2 * pairs, 1])),
+            run.blank_states(2 * pairs),
+            seeds,
+            tf.zeros([pairs], tf.int32),
+            tf.repeat(tf.range(pairs), 2),
+            batches,
+        )
+        advance = compiled(run.advance, *args)
+        return lambda: advance(*args)
+
+    def row(self):
+        """What was measured: medians; fastest where it is by the clock."""
+        whole = self.clocks["all"]
+        row = {
+            "task": self.task.name,
+            "rule_name": self.rule_name,
+            "replicas": self.replicas,
+            "steps_per_cpu_second": self.inner_steps / np.median(whole.cpu),
+            "steps_per_second": self.inner_steps / min(whole.wall),
+            "compile_seconds": self.compile_seconds,
+            "inner_steps": self.inner_steps,
+        }
+        return row | {f"share_of_{k}": v for k, v in self._shares().items()}
+
+    def _shares(self):
+        if self.replicas > 1:
+            return dict.fromkeys(PARTS)
+        cpu = {k: np.array(clock.cpu) for k, clock in self.clocks.items()}
+        parts = {k: cpu[k] for k in ("gradient", "random", "data")}
+        parts["rule"] = cpu["with_rule"] - cpu["gradient"]
+        parts["overhead"] = cpu["all"] - sum(parts.values())
+        return {k: float(np.median(parts[k] / cpu["all"])) for k in PARTS}
+
+
+def benchmark_meta(
+    out_dir,
+    *,
+    tasks,
+    rule_names=("fused", "adafac_mlp"),
+    estimator=None,
+    replicas=(1, 2),
+    repeats=7,
+):
+    """Prints a table of what outer steps cost; writes it to meta_cost.json.
+
+    An outer step is one meta-gradient of one member and its update. The rows
+    take turns, so that a busy machine is as busy for all.
+
+    Args:
+        out_dir: Folder of the results.
+        tasks: Functions that return a `tasks.Task`.
+        rule_names: Names of registered rules.
+        estimator: An `estimators.Estimator`; default: full ES, 8 pairs and
+            20 steps.
+        replicas: Numbers of replicas, each a core; those that there are no
+            cores for are left out.
+        repeats: Number of measurements.
+
+    Returns:
+        List of dicts, the rows.
+    """
+    estimator = estimator or estimators.ES(pairs=8, horizon=20)
+    strategies = _strategies(replicas, estimator.pairs)
+    os.makedirs(out_dir, exist_ok=True)
+    work = _work(estimator)
+    print(work)
+    print(" ".join(key.rjust(width) for key, _, width in COLUMNS))
+    rows = []
+    for make_task in tasks:
+        task = make_task()
+        cases = [
+            MetaCase(task, name, count, estimator)
+            for name in rule_names
+            for count in strategies
+        ]
+        for case in cases:
+            case.compile(strategies[case.replicas])
+        for _ in range(repeats):
+            for case in cases:
+                for clock in case.clocks.values():
+                    clock()
+        for case in cases:
+            rows.append(case.row())
+            print(_line(rows[-1]), flush=True)
+    with open(os.path.join(out_dir, "meta_cost.json"), "w") as file:
+        json.dump({"work": work, "rows": rows}, file, indent=1)
+    return rows
+
+
+def _strategies(replicas, pairs):
+    """Dict from number of replicas to strategy."""
+    most = training.make_strategy("cpu", divides=pairs)
+    found = {}
+    for count in sorted(set(replicas)):
+        if count == most.num_replicas_in_sync:
+            found[count] = most
+        elif count == 1:
+            device = tf.config.list_logical_devices("CPU")[0].name
+            found[1] = tf.distribute.OneDeviceStrategy(device)
+    if not found:
+        raise ValueError(
+            f"`replicas` must have 1 or {most.num_replicas_in_sync}, the cores "
+            f"that share {pairs} pairs. Received: replicas={tuple(replicas)}"
+        )
+    return found
+
+
+def _wait(nest):
+    for leaf in tf.nest.flatten(nest):
+        leaf.numpy()
+
+
+def _line(row):
+    cells = [
+        ("-" if row[key] is None else form.format(row[key])).rjust(width)
+        for key, form, width in COLUMNS
+    ]
+    return " ".join(cells)
+
+
+def _work(estimator):
+    return (
+        f"An outer step: {type(estimator).__name__} {vars(estimator)}, one "
+        "member, its own trainer. Inner steps a second of CPU time of all "
+        "threads (median), and by the clock (fastest call). Shares of CPU "
+        f"time: gradient is the inner run with the rule {CHEAPEST!r} instead, "
+        "fresh values of models included; overhead is what is left."
+    )
