@@ -19,6 +19,9 @@ _FREE = {
 }
 #: A step is the loss and its gradient: about three times the loss.
 _STEP_PER_LOSS = 3.0
+#: What a rule does to a parameter, and what every step takes, however small.
+_RULE_PER_PARAM = 200
+_PER_STEP = 20_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,15 @@ class Cost:
     params: int
     state: int
     flops: int
+
+    @property
+    def step(self):
+        """Operations of an inner step with a rule, in round numbers.
+
+        What tasks are weighed against one another by. Without the rule and
+        what is always there, the smallest would seem to cost nothing.
+        """
+        return self.flops + _RULE_PER_PARAM * self.params + _PER_STEP
 
 
 def task_cost(task):
