@@ -132,11 +132,12 @@ def test_samples_are_different_tasks_of_each_family():
         ({"families": ["losg"], "seed": -1}, "`seed` must be"),
         (
             {"families": ["losg"], "max_cost": 5},
-            "`max_cost` must let 1 of 100 samples of 'losg' .*max_cost=5",
+            "`max_cost` must let 1 of 3 samples of 'losg' .*max_cost=5",
         ),
         ({"families": ["losg", "losg"]}, "names of their own"),
     ],
 )
-def test_sampling_refuses(arguments, message):
+def test_sampling_refuses(arguments, message, monkeypatch):
+    monkeypatch.setattr("keras_lopt.tasks.mixture._MOST_SAMPLES", 3)
     with pytest.raises(ValueError, match=message):
         tasks.sample_mixture(**arguments)
