@@ -43,6 +43,8 @@ BINDINGS = (
     "tasks.digits_mlp.hidden = (2,)",
     "tasks.digits_mlp.batch_size = 2",
 )
+#: What makes one on a mixture small: both of its programs are one.
+MIXTURE = (*SMALL, "training.Schedule.score_problems = 4")
 POPULATION = "training.Schedule.population = 4"
 CONFIGS = pathlib.Path(__file__).parents[1] / "gin_configs"
 
@@ -124,7 +126,7 @@ def run_config(gin_file, out_dir, anew=False):
     Returns:
         Its `PopulationTrainer`.
     """
-    small = SMALL if gin_file == "mixture.gin" else BINDINGS
+    small = MIXTURE if gin_file == "mixture.gin" else BINDINGS
     bindings = [*small, "training.run.generations = 1"]
     if gin_file != "population_one.gin":
         bindings.append(POPULATION)
