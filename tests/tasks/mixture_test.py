@@ -40,7 +40,7 @@ def test_description_has_tasks_and_weights(small, large):
 
 def test_time_is_shared_out_by_weight(small, large):
     costs = [tasks.task_cost(task).step for task in (small, large)]
-    assert costs[1] > 5 * costs[0]
+    assert costs[1] > 3 * costs[0]
     for weights in ((1.0, 1.0), (1.0, 3.0)):
         mixture = Mixture([small, large], weights)
         assert mixture.shares.sum() == pytest.approx(1.0)
@@ -108,7 +108,7 @@ def test_a_list_refuses(configs, weights, message):
 def test_samples_are_different_tasks_of_each_family():
     names = ("quadratic", "losg", "tabular")
     first, again, other = (
-        tasks.sample_mixture(names, shapes=2, seed=seed, max_cost=1_000_000)
+        tasks.sample_mixture(names, shapes=2, seed=seed, max_cost=3_000_000)
         for seed in (0, 0, 1)
     )
     found = [task.name for task in first.tasks]
@@ -119,7 +119,7 @@ def test_samples_are_different_tasks_of_each_family():
     assert found == [task.name for task in again.tasks]
     assert found != [task.name for task in other.tasks]
     for task in first.tasks:
-        assert tasks.task_cost(task).step <= 1_000_000
+        assert tasks.task_cost(task).step <= 3_000_000
 
 
 @pytest.mark.parametrize(

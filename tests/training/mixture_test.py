@@ -132,7 +132,7 @@ def test_a_copied_member_takes_all_its_states_along(whole):
         old, new = map(program.replicas.gather, (old, new))
         np.testing.assert_array_equal(new.noise, old.noise[[1, 1, 2, 3]])
         differing += np.any(new.noise != old.noise)
-    assert differing > 5
+    assert differing  # Those that were drawn since 1 was copied to 0.
 
 
 def test_a_run_in_parts_is_the_same_bit_for_bit(whole, tmp_path, capsys):
