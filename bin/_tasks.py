@@ -1,11 +1,12 @@
 """What the commands about tasks share: their flags, and which tasks."""
 
-import _package  # noqa: F401
-from absl import app, flags
+from _package import ROOT
+from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("suite", None, "Suite whose tasks are meant.")
 flags.DEFINE_string("family", None, "Family of which samples are meant.")
+flags.DEFINE_string("gin_file", None, "Experiment whose tasks are meant.")
 flags.DEFINE_integer("samples", 3, "Samples of the family.", lower_bound=1)
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
 flags.DEFINE_bool("download", False, "Whether missing data are downloaded.")
@@ -15,18 +16,29 @@ def check(argv):
     """Refuses what the command line has too much of; sets where data are."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
-    if FLAGS.suite and FLAGS.family:
-        raise app.UsageError("Give --suite or --family, not both")
-    from keras_lopt import tasks
+    if sum(map(bool, (FLAGS.suite, FLAGS.family, FLAGS.gin_file))) > 1:
+        raise app.UsageError(
+            "Give --suite, --family or --gin_file, one of them"
+        )
+    from keras_lopt import config, tasks
 
     try:
+        if FLAGS.gin_file:
+            logging.set_verbosity(logging.FATAL)  # gin logs paths it tries.
+            config.load([FLAGS.gin_file], (), str(ROOT / "gin_configs"))
+            config.value("training.run.task")
         if FLAGS.suite:
             tasks.suites.get(FLAGS.suite)
         if FLAGS.family:
             tasks.registry.family(FLAGS.family)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise app.UsageError(str(error)) from error
     tasks.tfds_data.configure(data_dir=FLAGS.data_dir, download=FLAGS.download)
+
+
+def is_given():
+    """Whether the command line says which tasks."""
+    return bool(FLAGS.suite or FLAGS.family or FLAGS.gin_file)
 
 
 def built():
@@ -40,8 +52,11 @@ def built():
 
 def selected():
     """Pairs of a label and a function that builds the task."""
-    from keras_lopt import tasks
+    from keras_lopt import config, tasks
 
+    if FLAGS.gin_file:
+        mixture = tasks.Mixture.of(config.value("training.run.task")())
+        return [(task.name, lambda task=task: task) for task in mixture.tasks]
     if FLAGS.suite:
         return [
             (f"{entry.family} {dict(entry.config)}"[:54], entry.task)

@@ -17,11 +17,14 @@ def main(argv):
     _tasks.check(argv)
     from keras_lopt import tasks
 
-    if not (_tasks.FLAGS.suite or _tasks.FLAGS.family):
+    if not _tasks.is_given():
         print("families:", *tasks.registry.families())
         print("suites:  ", *tasks.suites.names())
         print("data:    ", *tasks.sources.names(), "tfds:BUILDER@SIZE")
-        print("Their tasks: --suite=NAME, or --family=NAME --samples=N")
+        print(
+            "Their tasks: --suite=NAME, --family=NAME --samples=N or "
+            "--gin_file=EXPERIMENT"
+        )
         return
     print(f"{'task':54s} {'params':>9s} {'state':>8s} {'MFLOP/step':>11s}")
     for task in _tasks.built():

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measures what an inner step of tasks takes, compiled and mapped.
 
-Example:
+Examples:
   bin/time_tasks.py --suite=standard --steps=20 --particles=2
+  bin/time_tasks.py --gin_file=mixture.gin
 """
 
 import time
@@ -58,19 +59,22 @@ def measure(task, rule, steps, particles, repeats):
 
 def main(argv):
     _tasks.check(argv)
-    if not (_tasks.FLAGS.suite or _tasks.FLAGS.family):
-        raise app.UsageError("Give --suite or --family")
+    if not _tasks.is_given():
+        raise app.UsageError("Give --suite, --family or --gin_file")
     from keras_lopt import rules, tasks
 
     rule = rules.get(_tasks.FLAGS.rule)
     counts = [_tasks.FLAGS[n].value for n in ("steps", "particles", "repeats")]
-    print(f"{'task':54s} {'compile s':>10s} {'us/step':>9s} {'MFLOP/s':>9s}")
+    print(
+        f"{'task':54s} {'compile s':>10s} {'us/step':>9s} "
+        f"{'steps/s':>9s} {'MFLOP/s':>9s}"
+    )
     for task in _tasks.built():
         compilation, seconds = measure(task, rule, *counts)
         rate = tasks.task_cost(task).flops / seconds / 1e6
         print(
             f"{task.name:54s} {compilation:10.1f} {seconds * 1e6:9.1f} "
-            f"{rate:9.0f}",
+            f"{1.0 / seconds:9,.0f} {rate:9.0f}",
             flush=True,
         )
 

@@ -1,5 +1,6 @@
 """gin: the only place in the package that knows of it."""
 
+import copy
 import importlib.util  # noqa: F401  gin 0.5.0 needs it for relative includes.
 import os
 import re
@@ -72,6 +73,21 @@ def call(function, *args):
             "The configuration must give every parameter and macro a value. "
             f"Received: {str(error).strip()}"
         ) from error
+
+
+def value(name):
+    """What the configuration binds to a name such as "training.run.task".
+
+    Raises:
+        ConfigError: Nothing is bound to it.
+    """
+    try:
+        bound = gin.query_parameter(name)
+    except ValueError as error:
+        raise ConfigError(
+            f"The configuration must bind `{name}`. Received: {message(error)}"
+        ) from error
+    return copy.deepcopy(bound)  # gin's way to look up what it refers to.
 
 
 def message(error):

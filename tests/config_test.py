@@ -202,3 +202,17 @@ def test_message_leaves_out_where_gin_raised(root):
     assert config.message(caught.value) == (
         "`population` must be an integer >= 1. Received: population=0"
     )
+
+
+def test_the_value_of_a_name(root):
+    config.load(["whole.gin"], [], str(root))
+    assert config.value("training.Schedule.population") == 4
+    assert config.value("training.Schedule.outer_steps") == 7  # Of a macro.
+
+
+@pytest.mark.parametrize("name", ["training.Schedule.candidates", "no.such"])
+def test_a_name_without_a_value(root, name):
+    config.load(["whole.gin"], [], str(root))
+    message = f"The configuration must bind `{name}`. Received: "
+    with pytest.raises(config.ConfigError, match=message):
+        config.value(name)

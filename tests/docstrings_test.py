@@ -29,7 +29,9 @@ WITH_EXAMPLE = [
     "keras_lopt.optimizers.LossScaleOptimizer",
     "keras_lopt.rules.get",
     "keras_lopt.rules.names",
+    "keras_lopt.tasks.Mixture",
     "keras_lopt.tasks.digits_mlp",
+    "keras_lopt.tasks.listed_mixture",
     "keras_lopt.training.PopulationTrainer",
 ]
 

@@ -27,6 +27,7 @@ FRAGMENTS = [path for path in FILES if path.parent != tiny.CONFIGS]
 EXPERIMENTS = {
     "quickstart.gin": (SelfTraining, Elitist, LogNormal),
     "tiny.gin": (SelfTraining, Elitist, LogNormal),
+    "mixture.gin": (SelfTraining, Elitist, LogNormal),
     "population_one.gin": (SelfTraining, Elitist, LogNormal),
     "selection_only.gin": (FrozenTrainers, Elitist, LogNormal),
     "adam_outer.gin": (FixedTrainer, Elitist, LogNormal),

@@ -158,7 +158,10 @@ def test_adam_is_marked_as_hand_designed_and_learned_rules_are_not():
 
 @pytest.mark.parametrize(
     "gin_file",
-    ["quickstart.gin", "tiny.gin", "population_one.gin", "selection_only.gin"],
+    [
+        *("quickstart.gin", "tiny.gin", "mixture.gin"),
+        *("population_one.gin", "selection_only.gin"),
+    ],
 )
 def test_configurations_of_self_training_mention_none(gin_file):
     config.load([gin_file], (), str(tiny.CONFIGS))

@@ -25,13 +25,10 @@ ESTIMATOR = estimators.PES(
 SCHEDULE = Schedule(
     population=4, candidates=2, outer_steps=1, score_problems=1, redraw_every=3
 )
-#: What makes a shipped experiment the one above, but for its population.
-BINDINGS = (
+#: What makes a shipped experiment small, but for its tasks and population.
+SMALL = (
     "rules.FusedRule.hidden_units = 1",
     "rules.FusedRule.hidden_layers = 1",
-    "tasks.digits_mlp.size = 4",
-    "tasks.digits_mlp.hidden = (2,)",
-    "tasks.digits_mlp.batch_size = 2",
     "estimators.PES.pairs = 2",
     "estimators.PES.horizon = 4",
     "estimators.PES.truncation = 2",
@@ -39,6 +36,15 @@ BINDINGS = (
     "training.Schedule.outer_steps = 1",
     "training.Schedule.score_problems = 1",
 )
+#: What makes one on digits the one above, but for its population.
+BINDINGS = (
+    *SMALL,
+    "tasks.digits_mlp.size = 4",
+    "tasks.digits_mlp.hidden = (2,)",
+    "tasks.digits_mlp.batch_size = 2",
+)
+#: What makes one on a mixture small: both of its programs are one.
+MIXTURE = (*SMALL, "training.Schedule.score_problems = 4")
 POPULATION = "training.Schedule.population = 4"
 CONFIGS = pathlib.Path(__file__).parents[1] / "gin_configs"
 
@@ -69,10 +75,10 @@ def _new_program(*args):
     return program
 
 
-def _key(strategy, rule, trainer_rule, task, *settings):
+def _key(strategy, rule, trainer_rule, mixture, *settings):
     replicas = strategy.num_replicas_in_sync
-    task = json.dumps(task.describe())
-    return (replicas, rule, trainer_rule, task, *settings)
+    tasks = json.dumps(mixture.describe())
+    return (replicas, rule, trainer_rule, tasks, *settings)
 
 
 @contextlib.contextmanager
@@ -120,7 +126,8 @@ def run_config(gin_file, out_dir, anew=False):
     Returns:
         Its `PopulationTrainer`.
     """
-    bindings = [*BINDINGS, "training.run.generations = 1"]
+    small = MIXTURE if gin_file == "mixture.gin" else BINDINGS
+    bindings = [*small, "training.run.generations = 1"]
     if gin_file != "population_one.gin":
         bindings.append(POPULATION)
     config.load([gin_file], bindings, str(CONFIGS))

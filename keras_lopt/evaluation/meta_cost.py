@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lopt import estimators, rules, training
-from keras_lopt.tasks import Task
+from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training.compiled import compiled
 from keras_lopt.training.program import Program
 
@@ -59,19 +59,20 @@ class MetaCase:
         """Compiles the outer step, and what its parts are told from."""
         start = time.process_time()
         rule = rules.get(self.rule_name)
+        mixture = Mixture.of(self.task)
         program = Program(
-            strategy, rule, rule, self.task, self.estimator, 1, self.replicas
+            strategy, rule, rule, mixture, self.estimator, 1, self.replicas
         )
-        vector = program.inner_run.theta_vector
-        theta = vector.pack(rule.init_theta(0))[None]
+        theta = rules.ThetaVector(rule).pack(rule.init_theta(0))[None]
         trained = program.replicas.broadcast(
             (theta, program.outer_update.blank_slots(1), np.zeros(1, np.int32))
         )
         trainers = tf.constant(theta), tf.zeros([1])
-        state, seed = program.initial_state(), tf.constant(self.seed)
+        (task,), (state,) = program.tasks, program.initial_states()
+        seed = tf.constant(self.seed)
 
         def outer_step():
-            _, losses, _ = program.outer_step(*trained, trainers, state, seed)
+            _, losses, _ = task.outer_step(*trained, trainers, state, seed)
             return strategy.experimental_local_results(losses)
 
         self.inner_steps = program.inner_steps_per_outer_step

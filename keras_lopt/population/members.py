@@ -17,6 +17,7 @@ class Members:
         multipliers: [p]; the scale of each member's updates.
         scores: [p]; mean held-out loss on the scoring problems.
         train_losses: [p]; mean training loss on the same runs.
+        task_scores: [p, t]; the scores on each task, which `scores` averages.
         ids: [p] int64; number of each theta, unique in a run.
         parents: [p] int64; id of the theta it came from, -1 at the start.
     """
@@ -27,12 +28,13 @@ class Members:
     multipliers: np.ndarray
     scores: np.ndarray
     train_losses: np.ndarray
+    task_scores: np.ndarray
     ids: np.ndarray
     parents: np.ndarray
 
     @classmethod
-    def initial(cls, thetas, slots, ids):
-        """Members before any training, not scored yet."""
+    def initial(cls, thetas, slots, ids, tasks=1):
+        """Members before any training, not scored yet on any of `tasks`."""
         count = len(thetas)
         # The types of what training puts in their place, so that a checkpoint
         # of a trained population fits one that is to be restored.
@@ -44,6 +46,7 @@ class Members:
             multipliers=np.ones(count),
             scores=unknown,
             train_losses=unknown,
+            task_scores=np.tile(unknown[:, None], tasks),
             ids=np.asarray(ids, np.int64),
             parents=np.full(count, -1, np.int64),
         )

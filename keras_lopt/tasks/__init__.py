@@ -17,6 +17,11 @@ from keras_lopt.tasks.augment import augmented
 from keras_lopt.tasks.base import Task
 from keras_lopt.tasks.cost import Cost, task_cost
 from keras_lopt.tasks.dataset import Dataset
+from keras_lopt.tasks.mixture import (
+    Mixture,
+    listed_mixture,
+    sample_mixture,
+)
 from keras_lopt.tasks.mlp import breast_cancer_mlp, digits_mlp, wine_mlp
 from keras_lopt.tasks.normalizers import FromStart, Normalizer
 from keras_lopt.tasks.registry import Family, family, get, names
@@ -28,6 +33,7 @@ __all__ = [
     "Dataset",
     "Family",
     "FromStart",
+    "Mixture",
     "Normalizer",
     "Task",
     "Variation",
@@ -40,8 +46,10 @@ __all__ = [
     "family",
     "from_keras",
     "get",
+    "listed_mixture",
     "names",
     "registry",
+    "sample_mixture",
     "sources",
     "suites",
     "task_cost",

@@ -13,9 +13,10 @@ class Outcome(NamedTuple):
     """What a generation leads to; p members."""
 
     members: object  # `population.Members` after selection
-    inner_state: object  # distributed `EstimatorState`
+    inner_states: list  # the tasks' distributed `EstimatorState`s
     accepted: np.ndarray  # [p] bool, whose child took its place
     losses: np.ndarray  # [p] outer losses of the last outer step
+    task_steps: np.ndarray  # [t] how many of its outer steps each task had
     child_rows: list  # rows of members.csv
 
 
@@ -52,13 +53,23 @@ class Evolution:
         seed = tf.random.experimental.stateless_fold_in(
             [self.seed, 1], self.scoring(generation)
         )
-        scores = self.program.score(tf.constant(members.thetas), seed)
-        scores, train_losses = self.program.replicas.one(scores)
+        scores, train_losses = self.program.score(members.thetas, seed)
+        weights = self.program.mixture.weights.astype(np.float32)
         return dataclasses.replace(
-            members, scores=scores, train_losses=train_losses
+            members,
+            scores=scores @ weights,
+            train_losses=train_losses @ weights,
+            task_scores=scores,
         )
 
-    def next(self, members, inner_state, generation):
+    def tasks(self, generation):
+        """Indices of the tasks that this generation's outer steps use."""
+        count = self.schedule.outer_steps
+        first = generation * count
+        draw = self.program.mixture.draw
+        return [draw(self.seed, first + i) for i in range(count)]
+
+    def next(self, members, inner_states, generation):
         """Generation number `generation` + 1, an `Outcome`."""
         rng = np.random.default_rng((self.seed, generation))
         if generation and generation % self.schedule.redraw_every == 0:
@@ -69,15 +80,9 @@ class Evolution:
         sources = self.selection.sources(members.scores, rng)
         children = self._children(members, sources, generation, rng)
         if not np.array_equal(sources, np.arange(len(sources))):
-            inner_state = self.program.copy_members(
-                inner_state, tf.constant(sources)
-            )
-        children, losses, inner_state = self.train(
-            children,
-            teachers,
-            inner_state,
-            first=generation * self.schedule.outer_steps,
-            count=self.schedule.outer_steps,
+            inner_states = self.program.copy_members(inner_states, sources)
+        children, losses, inner_states = self._train(
+            children, teachers, inner_states, generation
         )
         children = self.score(children, generation)
         accepted = self.selection.accepted(members.scores, children.scores)
@@ -85,7 +90,12 @@ class Evolution:
             generation + 1, members, children, drawn, accepted
         )
         members = members.replace_where(accepted, children)
-        return Outcome(members, inner_state, accepted, losses, rows)
+        task_steps = np.bincount(
+            self.tasks(generation), minlength=len(inner_states)
+        )
+        return Outcome(
+            members, inner_states, accepted, losses, task_steps, rows
+        )
 
     def _children(self, members, sources, generation, rng):
         count = len(sources)
@@ -99,30 +109,34 @@ class Evolution:
         children.slot_steps = np.where(fresh, 0, children.slot_steps)
         return children
 
-    def train(self, members, teachers, inner_state, first, count):
-        """Outer steps first, ..., first + count - 1.
+    def _train(self, members, teachers, inner_states, generation):
+        """The outer steps of a generation.
 
         Args:
             members: `population.Members`.
             teachers: [p, d'] theta of each member's trainer.
-            inner_state: Distributed `EstimatorState`.
-            first, count: Numbers of outer steps.
+            inner_states: The tasks' distributed `EstimatorState`s.
+            generation: Its number.
 
         Returns:
-            The members, their last outer losses [p], the inner state.
+            The members, their last outer losses [p], the inner states.
         """
-        seeds = (
-            tf.random.experimental.stateless_fold_in([self.seed, 0], first + i)
-            for i in range(count)
+        first = generation * self.schedule.outer_steps
+        steps = (
+            (
+                task,
+                tf.random.experimental.stateless_fold_in([self.seed, 0], i),
+            )
+            for i, task in enumerate(self.tasks(generation), start=first)
         )
-        trained, losses, inner_state = self.program.train(
+        trained, losses, inner_states = self.program.train(
             (members.thetas, members.slots, members.slot_steps),
             (teachers, members.multipliers.astype(np.float32)),
-            inner_state,
-            seeds,
+            inner_states,
+            steps,
         )
         thetas, slots, slot_steps = trained
         members = dataclasses.replace(
             members, thetas=thetas, slots=slots, slot_steps=slot_steps
         )
-        return members, losses, inner_state
+        return members, losses, inner_states

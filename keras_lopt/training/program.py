@@ -1,30 +1,37 @@
-"""The compiled functions of the population trainer, on any strategy.
+"""The compiled functions of the population trainer, for all its tasks.
 
-Replicas split the problems of an outer step; each estimates from its share of
-antithetic pairs; the [p, d] meta-gradients are averaged; the update of theta
-is the same on every replica. Inner states stay on the replicas.
+What a task needs of its own is in task_program.py; the draw of problems and
+noise and the update of theta are compiled once for all of them.
 """
 
+import concurrent.futures
+
+import numpy as np
 import tensorflow as tf
 
+from keras_lopt.estimators import EstimatorState
 from keras_lopt.training.compiled import CompiledRun, compiled
 from keras_lopt.training.outer_update import OuterUpdate
 from keras_lopt.training.replicas import Replicas, largest_divisor
 from keras_lopt.training.scoring import Scoring
+from keras_lopt.training.task_program import TaskProgram
 
 
 class Program:
-    """Outer step and scoring of a whole population, each one call.
+    """Outer steps and scoring of a whole population.
 
     Args:
         strategy: A tf.distribute strategy.
         rule: The members' rule.
         trainer_rule: The trainers' rule.
-        task: A `tasks.Task`.
+        mixture: A `tasks.Mixture` of t tasks.
         estimator: An `estimators.Estimator`.
         members: Size of the population, p.
-        score_problems: Problems that a member is scored on.
+        score_problems: Problems of each task that a member is scored on.
         outer_horizon: As `OuterUpdate`'s horizon.
+
+    Attributes:
+        tasks: List of the tasks' `TaskProgram`s.
     """
 
     def __init__(
@@ -32,7 +39,7 @@ class Program:
         strategy,
         rule,
         trainer_rule,
-        task,
+        mixture,
         estimator,
         members,
         score_problems,
@@ -49,45 +56,61 @@ class Program:
                     f"`{name}` must be >= 1 and divisible by the number of "
                     f"replicas, {self.replicas.count}. Received: {name}={value}"
                 )
+        self.rule = rule
+        self.mixture = mixture
         self.estimator = estimator
         self.members = members
         self.pairs = estimator.pairs // self.replicas.count
         self.score_problems = score_problems
-        own_problems = score_problems // self.replicas.count
-        a_round = largest_divisor(own_problems, most=2 * self.pairs)
-        self.inner_run = CompiledRun(
-            estimator.inner_run(rule, task), max(self.pairs, a_round)
-        )
-        self.inner_run.prepare(2 * members * self.pairs, estimator.outer_split)
-        self.scoring = Scoring(
-            self.inner_run, estimator.horizon, members, own_problems, a_round
-        )
         self.outer_update = OuterUpdate(rule, trainer_rule, outer_horizon)
-        self._compile_outer_step()
+        self._draw, self._update = self._compile_what_is_shared()
+        self.tasks = [self._task_program(task) for task in mixture.tasks]
 
-    def _compile_outer_step(self):
+    def _compile_what_is_shared(self):
         """Traces what a replica calls, on examples of its arguments."""
-        estimator, seed = self.estimator, tf.zeros([2], tf.int32)
-        state = estimator.initial_state(
-            self.inner_run, self.members, self.pairs, 0
-        )
-        self._draw = compiled(estimator.draw, state, seed, 0)
-        thetas = state.noise[:, 0]
+        thetas = tf.zeros([self.members, self.outer_update.theta_vector.size])
         scalars = tf.zeros([self.members])
+        numbers = tf.zeros([self.pairs], tf.int32)
+        seeds = tf.zeros([self.pairs, 2], tf.int32)
+        noise = tf.zeros([self.members, self.pairs, thetas.shape[1]])
+        state = EstimatorState((), noise, seeds, numbers, numbers)
+        draw = compiled(self.estimator.draw, state, seeds[0], 0)
         trainer_size = self.outer_update.trainer_vector.size
         trainers = (tf.zeros([self.members, trainer_size]), scalars)
         slots = self.outer_update.blank_slots(self.members)
         steps = tf.zeros([self.members], tf.int32)
-        self._update = compiled(
+        update = compiled(
             self._clip_and_update,
             *(thetas, slots, steps, trainers, thetas, scalars),
         )
+        return draw, update
 
     def _clip_and_update(self, *args):
         thetas, slots, slot_steps, trainers, grads, losses = args
         grads = self.estimator.clipped(grads)
         return self.outer_update(
             thetas, slots, slot_steps, trainers, grads, losses
+        )
+
+    def _task_program(self, task):
+        own_problems = self.score_problems // self.replicas.count
+        a_round = largest_divisor(own_problems, most=2 * self.pairs)
+        inner_run = CompiledRun(
+            self.estimator.inner_run(self.rule, task), max(self.pairs, a_round)
+        )
+        particles = 2 * self.members * self.pairs
+        inner_run.prepare(particles, self.estimator.outer_split)
+        horizon = self.estimator.horizon
+        scoring = Scoring(
+            inner_run, horizon, self.members, own_problems, a_round
+        )
+        return TaskProgram(
+            self.strategy,
+            inner_run,
+            scoring,
+            self.estimator,
+            self._draw,
+            self._update,
         )
 
     @property
@@ -98,87 +121,73 @@ class Program:
 
     @property
     def inner_steps_per_scoring(self):
-        """Inner steps of one scoring, over all members and replicas."""
-        return self.members * self.score_problems * self.estimator.horizon
+        """Inner steps of one scoring, over all tasks, members and replicas."""
+        runs = len(self.tasks) * self.members * self.score_problems
+        return runs * self.estimator.horizon
 
-    def initial_state(self):
-        """`EstimatorState` of every replica before the first outer step."""
-        return self.replicas.distribute(
-            lambda replica: self.estimator.initial_state(
-                self.inner_run, self.members, self.pairs, replica * self.pairs
+    def initial_states(self):
+        """Each task's `EstimatorState`s before the first outer step."""
+
+        def distributed(run):
+            return self.replicas.distribute(
+                lambda replica: self.estimator.initial_state(
+                    run, self.members, self.pairs, replica * self.pairs
+                )
             )
-        )
 
-    @tf.function
-    def copy_members(self, state, sources):
-        """The inner states with members' parts copied from `sources` [p]."""
+        return [distributed(task.inner_run) for task in self.tasks]
 
-        def copy(state):
-            members = (state.inner, state.noise)
-            inner, noise = tf.nest.map_structure(
-                lambda leaf: tf.gather(leaf, sources), members
-            )
-            return state._replace(inner=inner, noise=noise)
+    def copy_members(self, states, sources):
+        """All tasks' states, members' parts copied from `sources` [p]."""
+        sources = tf.constant(sources)
+        return [
+            task.copy_members(state, sources)
+            for task, state in zip(self.tasks, states)
+        ]
 
-        return self.strategy.run(copy, args=(state,))
+    def compile(self, members):
+        """Compiles it all, in threads, by calls whose results are dropped.
 
-    def train(self, trained, trainers, state, seeds):
-        """As many outer steps as there are seeds.
+        Args:
+            members: `population.Members`.
+        """
+        trained = members.thetas, members.slots, members.slot_steps
+        size = self.outer_update.trainer_vector.size
+        trainers = tf.zeros([self.members, size]), tf.zeros([self.members])
+        states, seed = self.initial_states(), tf.zeros([2], tf.int32)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            futures = [pool.submit(lambda: self.mixture.shares)]
+            for number in range(len(self.tasks)):
+                step = (trained, trainers, states, [(number, seed)])
+                futures.append(pool.submit(self.train, *step))
+                score = self.tasks[number].score
+                thetas = tf.constant(members.thetas)
+                futures.append(pool.submit(score, thetas, seed))
+            for future in futures:
+                future.result()
+
+    def train(self, trained, trainers, states, steps):
+        """Outer steps, as many as `steps` has entries.
 
         Args:
             trained: Arrays (thetas, slots, slot_steps), as for `OuterUpdate`.
             trainers: Arrays (thetas, update multipliers), likewise.
-            state: From `initial_state` or the last `train`.
-            seeds: Iterable of [2] int32.
+            states: From `initial_states` or the last `train`.
+            steps: Iterable of pairs: index of the task, and [2] int32 seed.
 
         Returns:
             Arrays (thetas, slots, slot_steps), the last outer losses [p], and
-            the new state.
+            the new states.
         """
         trained = self.replicas.broadcast(trained)
         trainers = tf.nest.map_structure(tf.constant, trainers)
-        for seed in seeds:
-            trained, losses, state = self.outer_step(
-                *trained, trainers, state, seed
+        states = list(states)
+        for number, seed in steps:
+            trained, losses, states[number] = self.tasks[number].outer_step(
+                *trained, trainers, states[number], seed
             )
-        return *self.replicas.one((trained, losses)), state
+        return *self.replicas.one((trained, losses)), states
 
-    @tf.function
-    def outer_step(self, thetas, slots, slot_steps, trainers, state, seed):
-        """One meta-gradient and one update of theta, for all members.
-
-        Args:
-            thetas, slots, slot_steps, trainers: As for `OuterUpdate`.
-            state: From `initial_state` or the last `outer_step`.
-            seed: [2] int32, of this outer step.
-
-        Returns:
-            Distributed (thetas, slots, slot_steps), losses [p], and state.
-        """
-        return self.strategy.run(
-            self._replica_outer_step,
-            args=(thetas, slots, slot_steps, trainers, state, seed),
-        )
-
-    def _replica_outer_step(
-        self, thetas, slots, slot_steps, trainers, state, seed
-    ):
-        context = tf.distribute.get_replica_context()
-        first_pair = self.pairs * context.replica_id_in_sync_group
-        seeds, noise = self._draw(state, seed, first_pair)
-        batches = self.inner_run.draw_batches(
-            seeds, state.steps, self.estimator.outer_split
-        )
-        grads, losses, state = self.estimator.estimate(
-            self.inner_run, thetas, state, seeds, noise, batches
-        )
-        grads, losses = self._mean_over_replicas([grads, losses])
-        thetas, slots = self._update(
-            thetas, slots, slot_steps, trainers, grads, losses
-        )
-        return (thetas, slots, slot_steps + 1), losses, state
-
-    @tf.function
     def score(self, thetas, seed):
         """Mean losses over whole runs of the scoring problems.
 
@@ -187,16 +196,10 @@ class Program:
             seed: [2] int32; the same seed gives the same problems.
 
         Returns:
-            Distributed mean held-out losses [p] and mean training losses [p].
+            Mean held-out losses and mean training losses, arrays [p, t].
         """
-        return self.strategy.run(self._replica_score, args=(thetas, seed))
-
-    def _replica_score(self, thetas, seed):
-        context = tf.distribute.get_replica_context()
-        number = context.replica_id_in_sync_group
-        losses = self._mean_over_replicas(self.scoring(thetas, seed, number))
-        return losses[0], losses[1]
-
-    def _mean_over_replicas(self, nest):
-        context = tf.distribute.get_replica_context()
-        return context.all_reduce(tf.distribute.ReduceOp.MEAN, nest)
+        thetas = tf.constant(thetas)
+        losses = [task.score(thetas, seed) for task in self.tasks]
+        losses = [self.replicas.one(pair) for pair in losses]
+        held_out, train = (np.stack(part, axis=1) for part in zip(*losses))
+        return held_out, train

@@ -30,6 +30,26 @@ def generation_row(clock, members, accepted, losses):
     }
 
 
+def task_columns(names, members, task_steps):
+    """The best member's score on each task; the tasks' shares of the steps.
+
+    A task alone has none: its score is the score.
+
+    Args:
+        names: Of the t tasks.
+        members: `population.Members`.
+        task_steps: [t] outer steps that each task had so far.
+    """
+    if len(names) == 1:
+        return {}
+    scores = members.task_scores[members.best]
+    shares = task_steps / max(1, np.sum(task_steps))
+    return {
+        **{f"score/{n}": float(score) for n, score in zip(names, scores)},
+        **{f"share/{n}": float(share) for n, share in zip(names, shares)},
+    }
+
+
 def child_rows(generation, members, children, drawn, accepted):
     """Who came from whom, was trained by whom, and was accepted.
 

@@ -44,8 +44,8 @@ def run(
         strategy: As for `make_strategy`.
         resume: "auto" continues the experiment in out_dir if there is one;
             "never" starts again and keeps the old state beside the new.
-        task: A function that builds a `tasks.Task` (it is called after the
-            strategy has set up the devices).
+        task: A function that builds a `tasks.Task` or a `tasks.Mixture` (it
+            is called after the strategy has set up the devices).
         rule: The members' `rules.Rule`.
         estimator: An `estimators.Estimator`.
         generations: Total number of generations.
@@ -83,7 +83,7 @@ def run(
     trainer = PopulationTrainer(
         rule=rule,
         strategy=make_strategy(strategy, divides),
-        task=settings.build_task(task, estimator),
+        task=settings.build_mixture(task, estimator),
         estimator=estimator,
         schedule=schedule,
         trainers=trainers,
@@ -99,9 +99,10 @@ def run(
     if checkpoint.generation() >= generations:
         print(f"{out_dir} has all of {generations} generations", flush=True)
         return None
+    replicas = trainer.strategy.num_replicas_in_sync
     print(
-        f"{trainer.task.name}, rule {rule.name}, {schedule.population} members,"
-        f" {trainer.strategy.num_replicas_in_sync} replicas: compiling ...",
+        f"{trainer.mixture.name}, rule {rule.name}, {schedule.population} "
+        f"members, {replicas} replicas: compiling ...",
         flush=True,
     )
     trainer.compile()
@@ -139,7 +140,7 @@ def describe(trainer):
     """What makes a run this experiment, as JSON types."""
     return {
         "rule": _describe(trainer.rule),
-        "task": trainer.task.describe(),
+        "task": trainer.mixture.describe(),
         "estimator": _describe(trainer.estimator),
         "schedule": _describe(trainer.schedule),
         "trainers": _describe(trainer.trainers),

@@ -16,7 +16,7 @@ class Schedule:
             no better rule than one that does nothing, and such a rule trains
             nobody: without a choice among many, some seeds never start.
         outer_steps: Outer steps a generation.
-        score_problems: Whole problems that a member is scored on.
+        score_problems: Whole problems of each task that a member is scored on.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
         outer_horizon: Outer steps that trainers plan with, where their rule

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from keras_lopt.tasks import Task
+from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training import scoring
 
 
@@ -31,19 +31,21 @@ def check_folder(out_dir):
         )
 
 
-def build_task(task, estimator):
-    """The task that the function `task` builds, if it can be trained on."""
+def build_mixture(task, estimator):
+    """The mixture that the function `task` builds, if it can be trained on."""
     built = task()
-    if not isinstance(built, Task):
+    if not isinstance(built, (Task, Mixture)):
         raise ValueError(
-            "`task` must be a function that returns a `tasks.Task`. "
-            f"Received: task={task!r}, which returns {built!r}"
+            "`task` must be a function that returns a `tasks.Task` or a "
+            f"`tasks.Mixture`. Received: task={task!r}, which returns {built!r}"
         )
-    splits = list(built.dataset.splits)
-    if not {"train", scoring.SPLIT, estimator.outer_split} <= set(splits):
-        raise ValueError(
-            f"`splits` of dataset {built.dataset.name!r} must have 'train', "
-            f"{scoring.SPLIT!r} (for scores) and `outer_split`, "
-            f"{estimator.outer_split!r}. Received: {splits}"
-        )
-    return built
+    mixture = Mixture.of(built)
+    for dataset in (task.dataset for task in mixture.tasks):
+        splits = list(dataset.splits)
+        if not {"train", scoring.SPLIT, estimator.outer_split} <= set(splits):
+            raise ValueError(
+                f"`splits` of dataset {dataset.name!r} must have 'train', "
+                f"{scoring.SPLIT!r} (for scores) and `outer_split`, "
+                f"{estimator.outer_split!r}. Received: {splits}"
+            )
+    return mixture

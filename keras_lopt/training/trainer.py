@@ -6,7 +6,6 @@ The paper does not say who trains whom, how long a generation is, or what is
 mutated: here these are settings.
 """
 
-import concurrent.futures
 import time
 
 import keras
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from keras_lopt.population import Elitist, LogNormal, Members, SelfTraining
 from keras_lopt.rules import ThetaVector
+from keras_lopt.tasks import Mixture
 from keras_lopt.training import records
 from keras_lopt.training.evolution import Evolution
 from keras_lopt.training.program import Program
@@ -31,7 +31,7 @@ class PopulationTrainer:
 
     Args:
         rule: The members' `rules.Rule`.
-        task: A `tasks.Task`.
+        task: A `tasks.Task`, or a `tasks.Mixture` of some.
         estimator: An `estimators.Estimator`.
         schedule: A `Schedule`.
         trainers: A `population.Trainers`: who trains whom.
@@ -42,6 +42,7 @@ class PopulationTrainer:
             one machine and the same number of replicas.
 
     Attributes:
+        mixture: The `tasks.Mixture`; a task alone is one, too.
         members: `population.Members`.
         generation: Generations done.
         history: List of dicts, one a generation, the first before any.
@@ -73,7 +74,7 @@ class PopulationTrainer:
         seed=0,
     ):
         self.rule = rule
-        self.task = task
+        self.mixture = Mixture.of(task)
         self.estimator = estimator
         self.schedule = schedule or Schedule()
         self.trainers = trainers or SelfTraining()
@@ -90,7 +91,8 @@ class PopulationTrainer:
         self.history = []
         self.last_generation = []
         self.members = None
-        self.inner_state = None
+        self.inner_states = None
+        self.task_steps = np.zeros(len(self.mixture.tasks), np.int64)
         self._program = None
         self._evolution = None
 
@@ -108,15 +110,15 @@ class PopulationTrainer:
             self.strategy,
             self.rule,
             self.trainers.rule(self.rule),
-            self.task,
+            self.mixture,
             self.estimator,
             self.schedule.population,
             self.schedule.score_problems,
             self.schedule.outer_horizon,
         )
-        self.inner_state = program.initial_state()
+        self.inner_states = program.initial_states()
         self.members = self._random_members(0)
-        self._evolution = evolution = Evolution(
+        self._evolution = Evolution(
             program,
             self.schedule,
             self.trainers,
@@ -125,17 +127,7 @@ class PopulationTrainer:
             self.members.thetas,
             self.seed,
         )
-        size = program.outer_update.trainer_vector.size
-        teachers = np.zeros([self.schedule.population, size], np.float32)
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            # Pure functions: they compile, and what they return is dropped.
-            state = self.inner_state
-            calls = [
-                (evolution.train, self.members, teachers, state, 0, 1),
-                (evolution.score, self.members, 0),
-            ]
-            for future in [pool.submit(*call) for call in calls]:
-                future.result()
+        program.compile(self.members)
         self.compile_seconds = time.perf_counter() - start
 
     def _random_members(self, number):
@@ -147,6 +139,7 @@ class PopulationTrainer:
             np.stack([self.theta_vector.pack(theta) for theta in thetas]),
             self._program.outer_update.blank_slots(count),
             ids,
+            len(self.mixture.tasks),
         )
 
     def fit(self, generations, callbacks=()):
@@ -197,9 +190,10 @@ class PopulationTrainer:
     def _run_generation(self):
         start = time.perf_counter()
         outcome = self._evolution.next(
-            self.members, self.inner_state, self.generation
+            self.members, self.inner_states, self.generation
         )
-        self.members, self.inner_state = outcome.members, outcome.inner_state
+        self.members, self.inner_states = outcome.members, outcome.inner_states
+        self.task_steps = self.task_steps + outcome.task_steps
         self.last_generation = outcome.child_rows
         self.generation += 1
         self.seconds += time.perf_counter() - start
@@ -219,9 +213,10 @@ class PopulationTrainer:
             "inner_steps": inner_steps,
             "seconds": self.seconds,
         }
-        self.history.append(
-            records.generation_row(clock, members, accepted, losses)
-        )
+        row = records.generation_row(clock, members, accepted, losses)
+        names = [task.name for task in self.mixture.tasks]
+        row |= records.task_columns(names, members, self.task_steps)
+        self.history.append(row)
 
     def best_theta(self):
         """Theta of the best member, a dict of arrays."""
@@ -232,12 +227,14 @@ class PopulationTrainer:
     def get_state(self):
         """Everything that changes in training, as a nest of arrays."""
         self.compile()
+        gather = self._program.replicas.gather
         return {
             "generation": np.int64(self.generation),
             "seconds": np.float64(self.seconds),
             "initial_thetas": self._evolution.initial_thetas,
             "members": vars(self.members).copy(),
-            "inner_state": self._program.replicas.gather(self.inner_state),
+            "inner_states": [gather(state) for state in self.inner_states],
+            "task_steps": self.task_steps,
         }
 
     def set_state(self, state, history):
@@ -247,5 +244,7 @@ class PopulationTrainer:
         self.seconds = float(state["seconds"])
         self._evolution.initial_thetas = np.asarray(state["initial_thetas"])
         self.members = Members(**state["members"])
-        self.inner_state = self._program.replicas.scatter(state["inner_state"])
+        scatter = self._program.replicas.scatter
+        self.inner_states = [scatter(part) for part in state["inner_states"]]
+        self.task_steps = np.asarray(state["task_steps"])
         self.history = list(history)

@@ -3,10 +3,10 @@
 
   python tests/benchmarks/kill_and_resume.py --kills=10 --seed=0
 
-One run of gin_configs/tiny.gin is left alone; another gets `kill -9` at random
-moments and is started again with --resume=auto each time. Prints a table, and
-exits 1 if anything but the clock differs at the end: the best member's theta,
-the training state, the history, the members' ancestry.
+One run of an experiment, tiny.gin if nothing is said, is left alone; another
+gets `kill -9` at random moments and is started again with --resume=auto each
+time. Prints a table, and exits 1 if anything but the clock differs at the end:
+the best member's theta, the training state, the history, the ancestry.
 """
 
 import argparse
@@ -25,10 +25,10 @@ CLOCK = {"seconds", "inner_steps_per_second"}
 TIME_LIMIT = 1800.0  # seconds without a checkpoint
 
 
-def start(out_dir, generations, bindings=()):
+def start(out_dir, generations, bindings=(), gin_file="tiny.gin"):
     """Starts bin/train_population.py; its output goes to out_dir + ".log"."""
     command = [sys.executable, str(ROOT / "bin" / "train_population.py")]
-    command += ["--gin_file=tiny.gin", f"--out_dir={out_dir}"]
+    command += [f"--gin_file={gin_file}", f"--out_dir={out_dir}"]
     command += ["--strategy=cpu", "--resume=auto"]
     bindings = [*bindings, f"training.run.generations = {generations}"]
     command += [f"--gin={binding}" for binding in bindings]
@@ -130,7 +130,9 @@ def _state(out_dir):
     }
 
 
-def killed_run(out_dir, generations, rng, kills, bindings=()):
+def killed_run(
+    out_dir, generations, rng, kills, bindings=(), gin_file="tiny.gin"
+):
     """Trains with `kills` interruptions; yields a row of the table for each.
 
     Args:
@@ -139,21 +141,24 @@ def killed_run(out_dir, generations, rng, kills, bindings=()):
         rng: A `numpy.random.Generator`; says when.
         kills: Number of interruptions.
         bindings: Lines of gin.
+        gin_file: The experiment.
     """
     moments = rng.choice(np.arange(1, generations - 1), kills, replace=False)
     for number, moment in enumerate(sorted(moments), start=1):
-        process = start(out_dir, generations, bindings)
+        process = start(out_dir, generations, bindings, gin_file)
         before = newest_checkpoint(out_dir)
         moment, fraction = max(int(moment), before + 1), rng.random()
         kill_in_generation(process, out_dir, moment, fraction)
         yield number, before, newest_checkpoint(out_dir), fraction
-    finish(start(out_dir, generations, bindings), out_dir)
+    finish(start(out_dir, generations, bindings, gin_file), out_dir)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gin_file", default="tiny.gin")
+    parser.add_argument("--gin", action="append", default=[], help="binding")
     parser.add_argument("--generations", type=int, help="default: 20 a kill")
     args = parser.parse_args()
     if args.kills < 1 or args.seed < 0:
@@ -166,10 +171,11 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         whole, killed = f"{folder}/whole", f"{folder}/killed"
         print(f"{generations} generations without interruption ...", flush=True)
-        finish(start(whole, generations), whole)
+        what = {"bindings": args.gin, "gin_file": args.gin_file}
+        finish(start(whole, generations, **what), whole)
         print("kill  continued from  killed after  + of a generation")
         rng = np.random.default_rng(args.seed)
-        for row in killed_run(killed, generations, rng, args.kills):
+        for row in killed_run(killed, generations, rng, args.kills, **what):
             print("{:4d}  {:14d}  {:12d}  {:17.2f}".format(*row), flush=True)
         found = differences(killed, whole)
     for difference in found:

@@ -32,6 +32,7 @@ def make_members():
             multipliers=leaf(),
             scores=leaf(),
             train_losses=leaf(),
+            task_scores=leaf(2),
             ids=leaf(dtype=np.int64),
             parents=leaf(dtype=np.int64),
         )
@@ -54,7 +55,7 @@ def leaves(members):
 
 def assert_numbers(members, expected):
     """Asserts that every leaf of member i is filled with expected[i]."""
-    assert len(leaves(members)) == 11
+    assert len(leaves(members)) == 12
     for name, leaf in leaves(members).items():
         target = np.reshape(expected, [-1] + [1] * (leaf.ndim - 1))
         np.testing.assert_array_equal(

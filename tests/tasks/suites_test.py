@@ -54,6 +54,30 @@ def test_the_list_has_sizes_and_costs(capsys):
     assert lines[1].split()[1] == "226"
 
 
+def test_the_tasks_of_an_experiment_are_listed(capsys):
+    with binaries.loaded("list_tasks") as command:
+        command._tasks.FLAGS(["list_tasks", "--gin_file=tiny.gin"])
+        command.main(["list_tasks"])
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == ["task", "digits4x4_mlp_16-16-10"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--gin_file=tyni.gin"], "'tyni.gin'"),
+        (["--gin_file=benchmark_step.gin"], "must bind `training.run.task`"),
+        (["--gin_file=tiny.gin", "--suite=tiny"], "--gin_file, one of them"),
+    ],
+)
+def test_what_says_of_no_tasks_is_refused(arguments, message):
+    with binaries.loaded("list_tasks") as command:
+        command._tasks.FLAGS(["list_tasks", *arguments])
+        with pytest.raises(command.app.UsageError) as caught:
+            command.main(["list_tasks"])
+    assert message in str(caught.value)
+
+
 def test_steps_are_measured(capsys):
     with binaries.loaded("time_tasks") as command:
         from keras_lopt import rules

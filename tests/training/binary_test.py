@@ -217,7 +217,10 @@ def nothing():
     [
         ("vector_loss", "`loss` of task 'mine' must be a scalar for a batch."),
         ("no_scores", "must have 'train', 'inner_valid' (for scores)"),
-        ("nothing", "must be a function that returns a `tasks.Task`. "),
+        (
+            "nothing",
+            "must be a function that returns a `tasks.Task` or a ",
+        ),
     ],
 )
 def test_a_task_of_ones_own(refusal, tmp_path, monkeypatch, name, message):

@@ -26,44 +26,52 @@ SCHEDULE = Schedule(
 )
 
 
+class FakeMixture:
+    """Two tasks in turn."""
+
+    weights = np.array([0.25, 0.75])
+
+    def draw(self, seed, number):
+        return (seed + number) % 2
+
+
 class FakeProgram:
     """Programs whose results are known.
 
-    A theta is one number. Its score is that number plus an offset of the set
-    of problems; an outer step adds multiplier * teacher to it. The inner state
-    is an array [p]. What it is called with is kept.
+    A theta is one number. Its mean score is that number plus an offset of the
+    set of problems; an outer step adds multiplier * teacher to it. An inner
+    state is an array [p]. What it is called with is kept.
     """
 
     def __init__(self):
-        self.replicas = self
+        self.mixture = FakeMixture()
         self.scored = []  # (thetas, seed) of every scoring
+        self.step_tasks = []
         self.step_seeds = []
-
-    def one(self, nest):
-        return nest
 
     @staticmethod
     def offset(seed):
         return np.float32(int(np.asarray(seed)[0]) % 7)
 
     def score(self, thetas, seed):
-        thetas = thetas.numpy()
         self.scored.append((thetas, tuple(np.asarray(seed))))
-        scores = thetas[:, 0] + self.offset(seed)
+        scores = thetas[:, :1] + self.offset(seed)
+        scores = scores + np.float32([3.0, -1.0])  # [p, t]
         return scores, 10.0 * scores
 
-    def copy_members(self, state, sources):
-        return state[sources.numpy()]
+    def copy_members(self, states, sources):
+        return [state[sources] for state in states]
 
-    def train(self, trained, trainers, state, seeds):
+    def train(self, trained, trainers, states, steps_of_tasks):
         thetas, slots, steps = trained
         teachers, multipliers = trainers
-        for seed in seeds:
+        for task, seed in steps_of_tasks:
+            self.step_tasks.append(task)
             self.step_seeds.append(tuple(np.asarray(seed)))
             thetas = thetas + multipliers[:, None] * teachers[:, :1]
             slots = {"updates": slots["updates"] + 1.0}
             steps = steps + 1
-        return (thetas, slots, steps), thetas[:, 0], state
+        return (thetas, slots, steps), thetas[:, 0], states
 
 
 def evolution(**changes):
@@ -91,7 +99,7 @@ def members_of(values, **changes):
 
 #: All below zero: every trainer lowers a theta, so that children are better.
 FALLING = members_of([-5.0, -1.0, -8.0, -3.0, -2.0, -7.0, -4.0, -6.0])
-INNER_STATE = np.arange(COUNT) * 11
+INNER_STATES = [np.arange(COUNT) * 11, np.arange(COUNT) * 13]
 
 
 def test_scores_are_the_programs():
@@ -103,6 +111,16 @@ def test_scores_are_the_programs():
     np.testing.assert_array_equal(members.scores, FALLING.thetas[:, 0] + offset)
     np.testing.assert_array_equal(members.train_losses, 10.0 * members.scores)
     np.testing.assert_array_equal(members.ids, FALLING.ids)
+    # The weighted mean of those on each task.
+    apart = members.task_scores - members.scores[:, None]
+    np.testing.assert_array_equal(apart, [[3.0, -1.0]] * COUNT)
+
+
+def test_the_number_of_an_outer_step_says_its_task():
+    evo = evolution()
+    steps = [evo.next(FALLING, INNER_STATES, g).task_steps for g in range(2)]
+    assert evo.program.step_tasks == [0, 1, 0, 1, 0, 1]
+    np.testing.assert_array_equal(steps, [[2, 1], [1, 2]])
 
 
 def test_scoring_problems_change_when_they_are_redrawn():
@@ -116,19 +134,20 @@ def test_scoring_problems_change_when_they_are_redrawn():
 
 def test_the_worst_start_from_copies_of_the_best():
     evo = evolution()
-    outcome = evo.next(FALLING, INNER_STATE, generation=0)
+    outcome = evo.next(FALLING, INNER_STATES, generation=0)
     parents = np.array([row["parent"] for row in outcome.child_rows])
     worst, best = [1, 4], {2, 5}  # Scores -0.5, -1.5 and -7.5, -6.5.
     assert set(parents[worst]) <= best
     others = [0, 2, 3, 5, 6, 7]
     np.testing.assert_array_equal(parents[others], others)
     # Their inner runs are copied with them.
-    np.testing.assert_array_equal(outcome.inner_state, INNER_STATE[parents])
+    for state, before in zip(outcome.inner_states, INNER_STATES, strict=True):
+        np.testing.assert_array_equal(state, before[parents])
 
 
 def test_children_are_trained_by_their_trainers():
     evo = evolution()
-    outcome = evo.next(FALLING, INNER_STATE, generation=0)
+    outcome = evo.next(FALLING, INNER_STATES, generation=0)
     for i, row in enumerate(outcome.child_rows):
         start = FALLING.thetas[row["parent"], 0]
         teacher = FALLING.thetas[row["trainer"], 0]
@@ -150,7 +169,7 @@ def test_a_better_child_takes_its_members_place_and_no_other_does():
     seed_offset = evo.score(FALLING, 0).scores[0] - FALLING.thetas[0, 0]
     members = members_of(values)
     members.scores = members.thetas[:, 0] + seed_offset
-    outcome = evo.next(members, INNER_STATE, generation=0)
+    outcome = evo.next(members, INNER_STATES, generation=0)
     # Only copies of the best are still better than the worst, which they
     # replace; theirs is a step worse than their parents'.
     np.testing.assert_array_equal(np.flatnonzero(outcome.accepted), [1, 4])
@@ -169,7 +188,7 @@ def test_a_better_child_takes_its_members_place_and_no_other_does():
 def test_redraw_scores_everyone_again_before_selection():
     evo = evolution()
     stale = dataclasses.replace(FALLING, scores=np.zeros(COUNT, np.float32))
-    outcome = evo.next(stale, INNER_STATE, SCHEDULE.redraw_every)
+    outcome = evo.next(stale, INNER_STATES, SCHEDULE.redraw_every)
     (rescored, new_seed), (_, child_seed) = evo.program.scored
     np.testing.assert_array_equal(rescored, FALLING.thetas)
     assert new_seed == child_seed
@@ -183,20 +202,20 @@ def test_redraw_scores_everyone_again_before_selection():
 @pytest.mark.parametrize("generation", [0, 1, 3, 5])
 def test_between_redraws_only_children_are_scored(generation):
     evo = evolution()
-    evo.next(FALLING, INNER_STATE, generation)
+    evo.next(FALLING, INNER_STATES, generation)
     assert len(evo.program.scored) == 1
 
 
 def test_a_generation_follows_from_seed_and_number():
     first, again = evolution(), evolution()
     outcomes = [
-        evo.next(FALLING, INNER_STATE, generation=5) for evo in (first, again)
+        evo.next(FALLING, INNER_STATES, generation=5) for evo in (first, again)
     ]
     assert outcomes[0].child_rows == outcomes[1].child_rows
     assert first.program.step_seeds == again.program.step_seeds
     for other in (
-        evolution(seed=1).next(FALLING, INNER_STATE, generation=5),
-        evolution().next(FALLING, INNER_STATE, generation=6),
+        evolution(seed=1).next(FALLING, INNER_STATES, generation=5),
+        evolution().next(FALLING, INNER_STATES, generation=6),
     ):
         ours = [row["parent"] for row in outcomes[0].child_rows]
         ours += [row["trainer"] for row in outcomes[0].child_rows]
@@ -207,9 +226,9 @@ def test_a_generation_follows_from_seed_and_number():
 
 def test_every_outer_step_and_every_scoring_has_its_own_seed():
     evo = evolution()
-    members, state = FALLING, INNER_STATE
+    members, states = FALLING, INNER_STATES
     for generation in range(6):
-        members, state, *_ = evo.next(members, state, generation)
+        members, states, *_ = evo.next(members, states, generation)
     steps = evo.program.step_seeds
     scorings = {seed for _, seed in evo.program.scored}
     assert len(steps) == 6 * SCHEDULE.outer_steps
@@ -220,14 +239,14 @@ def test_every_outer_step_and_every_scoring_has_its_own_seed():
 
 def test_ids_of_children_are_new():
     evo = evolution()
-    members, state = FALLING, INNER_STATE
+    members, states = FALLING, INNER_STATES
     first_child = SCHEDULE.candidates * COUNT
     for generation in range(3):
-        outcome = evo.next(members, state, generation)
+        outcome = evo.next(members, states, generation)
         ids = [row["id"] for row in outcome.child_rows]
         start = first_child + generation * COUNT
         assert ids == list(range(start, start + COUNT))
-        members, state = outcome.members, outcome.inner_state
+        members, states = outcome.members, outcome.inner_states
 
 
 TRAINERS = [
@@ -247,7 +266,7 @@ def test_slots_start_anew_or_go_on(trainers, fresh, starts):
         selection=NoSelection(),
         trainers=dataclasses.replace(trainers, fresh=fresh),
     )
-    after = evo.next(members, INNER_STATE, 0).members
+    after = evo.next(members, INNER_STATES, 0).members
     assert set(after.slot_steps.tolist()) == starts
     assert after.slot_steps.dtype == np.int32
     np.testing.assert_array_equal(after.slots["updates"], 4.0 + 3.0)
@@ -259,7 +278,7 @@ def test_chance_decides_whose_slots_start_anew():
         FALLING, slot_steps=np.full(COUNT, 30, np.int32)
     )
     steps = [
-        evo.next(members, INNER_STATE, g).members.slot_steps for g in (0, 1)
+        evo.next(members, INNER_STATES, g).members.slot_steps for g in (0, 1)
     ]
     assert set(np.ravel(steps)) == {3, 33}
     assert np.any(steps[0] != steps[1])
@@ -267,28 +286,31 @@ def test_chance_decides_whose_slots_start_anew():
 
 def test_a_fixed_trainer_is_not_of_the_population():
     evo = evolution(trainers=TRAINERS[2])
-    outcome = evo.next(FALLING, INNER_STATE, 0)
+    outcome = evo.next(FALLING, INNER_STATES, 0)
     assert {row["trainer"] for row in outcome.child_rows} == {-1}
 
 
 def test_no_selection_takes_every_child():
     evo = evolution(selection=NoSelection())
-    outcome = evo.next(FALLING, INNER_STATE, 0)
+    outcome = evo.next(FALLING, INNER_STATES, 0)
     assert outcome.accepted.all()
-    assert outcome.inner_state is INNER_STATE  # Nothing to copy.
+    assert outcome.inner_states is INNER_STATES  # Nothing to copy.
 
 
 def test_winner_take_all_copies_the_best():
-    outcome = evolution(selection=WinnerTakeAll()).next(FALLING, INNER_STATE, 0)
+    outcome = evolution(selection=WinnerTakeAll()).next(
+        FALLING, INNER_STATES, 0
+    )
     assert {row["parent"] for row in outcome.child_rows} == {2}
-    np.testing.assert_array_equal(outcome.inner_state, INNER_STATE[2])
+    for state, before in zip(outcome.inner_states, INNER_STATES, strict=True):
+        np.testing.assert_array_equal(state, before[2])
 
 
 def test_children_inherit_mutated_multipliers():
     multipliers = np.full(COUNT, 2.0)
     members = dataclasses.replace(FALLING, multipliers=multipliers)
     evo = evolution(mutation=LogNormal(), selection=NoSelection())
-    outcome = evo.next(members, INNER_STATE, 0)
+    outcome = evo.next(members, INNER_STATES, 0)
     rows = np.array([row["multiplier"] for row in outcome.child_rows])
     np.testing.assert_array_equal(outcome.members.multipliers, rows)
     assert len(set(rows)) > 1
@@ -297,6 +319,6 @@ def test_children_inherit_mutated_multipliers():
 
 def test_members_are_not_changed_in_place():
     before = {k: np.copy(v) for k, v in vars(FALLING).items() if k != "slots"}
-    evolution(mutation=LogNormal()).next(FALLING, INNER_STATE, 0)
+    evolution(mutation=LogNormal()).next(FALLING, INNER_STATES, 0)
     for name, value in before.items():
         np.testing.assert_array_equal(getattr(FALLING, name), value)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_lopt import rules
 from keras_lopt.estimators import PES
 from keras_lopt.rules import ThetaVector
-from keras_lopt.tasks import Task, datasets
+from keras_lopt.tasks import Mixture, Task, datasets
 from keras_lopt.training.program import Program
 from keras_lopt.training.replicas import largest_divisor
 
@@ -45,14 +45,20 @@ def task():
 
 
 @pytest.fixture(scope="module")
-def program(task):
+def mixture(task):
+    """It alone."""
+    return Mixture([task])
+
+
+@pytest.fixture(scope="module")
+def program(mixture):
     """Callable: number of replicas -> the program, made once."""
 
     @functools.cache
     def make(replicas):
         strategy = make_strategy(replicas)
         return Program(
-            strategy, RULE, RULE, task, ESTIMATOR, MEMBERS, score_problems=2
+            strategy, RULE, RULE, mixture, ESTIMATOR, MEMBERS, score_problems=2
         )
 
     return make
@@ -67,7 +73,7 @@ def thetas():
 
 @pytest.fixture(scope="module")
 def run(program, thetas):
-    """Callable: replicas, first state, seeds -> results of outer steps.
+    """Callable: replicas, first states, seeds -> results of outer steps.
 
     Members train each other. Results are the trained arrays, their losses and
     the gathered state.
@@ -76,17 +82,17 @@ def run(program, thetas):
     def train(replicas, state=None, seeds=SEEDS):
         own = program(replicas)
         if state is None:
-            state = own.initial_state()
+            states = own.initial_states()
         else:
-            state = own.replicas.scatter(state)
+            states = [own.replicas.scatter(state)]
         slots = own.outer_update.blank_slots(MEMBERS)
-        trained, losses, state = own.train(
+        trained, losses, states = own.train(
             (thetas, slots, np.zeros(MEMBERS, np.int32)),
             (thetas[::-1], np.array([0.5, 2.0], np.float32)),
-            state,
-            seeds,
+            states,
+            [(0, seed) for seed in seeds],
         )
-        return trained, losses, own.replicas.gather(state)
+        return trained, losses, own.replicas.gather(*states)
 
     return train
 
@@ -145,7 +151,7 @@ def test_what_is_scattered_is_gathered(program, one_replica, replicas):
 
 def test_first_problems_do_not_depend_on_the_replicas(program):
     states = [
-        program(n).replicas.gather(program(n).initial_state()) for n in (1, 2)
+        program(n).replicas.gather(*program(n).initial_states()) for n in (1, 2)
     ]
     assert_equal(states[1], states[0])
     np.testing.assert_array_equal(states[0].ends, [4, 8])
@@ -157,7 +163,7 @@ def test_a_copied_member_takes_its_inner_state_along(
 ):
     state, own = one_replica[2], program(replicas)
     copied = own.replicas.gather(
-        own.copy_members(own.replicas.scatter(state), tf.constant([1, 1]))
+        *own.copy_members([own.replicas.scatter(state)], [1, 1])
     )
     members = (state.inner, state.noise)
     inner, noise = tf.nest.map_structure(lambda leaf: leaf[[1, 1]], members)
@@ -167,13 +173,10 @@ def test_a_copied_member_takes_its_inner_state_along(
 
 
 def test_two_replicas_score_like_one(program, thetas):
-    scores = [
-        program(n).replicas.one(program(n).score(thetas, SEEDS[0]))
-        for n in (1, 2)
-    ]
+    scores = [program(n).score(thetas, SEEDS[0]) for n in (1, 2)]
     assert_close(scores[1], scores[0], rtol=1e-5)
     held_out, train = scores[0]
-    assert held_out.shape == train.shape == (MEMBERS,)
+    assert held_out.shape == train.shape == (MEMBERS, 1)
     assert np.all(held_out != train)
 
 
@@ -181,7 +184,7 @@ def test_members_are_scored_on_the_same_problems(program, thetas):
     own = program(1)
 
     def score(thetas, seed=SEEDS[0]):
-        return own.replicas.one(own.score(tf.constant(thetas), seed))[0]
+        return own.score(thetas, seed)[0][:, 0]
 
     scores = score(thetas)
     assert scores[0] != scores[1]
@@ -192,9 +195,9 @@ def test_members_are_scored_on_the_same_problems(program, thetas):
 
 
 @pytest.mark.parametrize("outer_split", ["train", "outer_valid"])
-def test_scoring_is_on_data_of_no_gradient(task, thetas, outer_split):
+def test_scoring_is_on_data_of_no_gradient(task, mixture, thetas, outer_split):
     estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
-    own = Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 2)
+    own = Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 2)
     slots = own.outer_update.blank_slots(MEMBERS)
     trainers = (thetas, np.ones(MEMBERS, np.float32))
     trained = own.replicas.broadcast(
@@ -202,8 +205,11 @@ def test_scoring_is_on_data_of_no_gradient(task, thetas, outer_split):
     )
     used = []
     for function, args in (
-        (own.outer_step, (*trained, own.initial_state(), SEEDS[0])),
-        (own.score, (thetas, SEEDS[0])),
+        (
+            own.tasks[0].outer_step,
+            (*trained, *own.initial_states(), SEEDS[0]),
+        ),
+        (own.tasks[0].score, (thetas, SEEDS[0])),
     ):
         with mock.patch.object(
             task, "draw_batches", wraps=task.draw_batches
@@ -217,26 +223,23 @@ def test_scoring_is_on_data_of_no_gradient(task, thetas, outer_split):
     "outer_split, programs", [("outer_valid", 1), ("train", 2)]
 )
 def test_estimate_and_scoring_share_what_is_compiled(
-    task, outer_split, programs
+    mixture, outer_split, programs
 ):
     estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
-    own = Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 4)
-    assert own.scoring.particles == MEMBERS * 2 * estimator.pairs
-    assert own.inner_run.num_programs == programs
+    own = Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 4)
+    assert own.tasks[0].scoring.particles == MEMBERS * 2 * estimator.pairs
+    assert own.tasks[0].inner_run.num_programs == programs
 
 
-def test_scores_do_not_depend_on_the_rounds(program, task, thetas):
+def test_scores_do_not_depend_on_the_rounds(mixture, thetas):
     estimator = dataclasses.replace(ESTIMATOR, pairs=1)
     four, two_by_two = (
-        Program(make_strategy(1), RULE, RULE, task, estimator, MEMBERS, 4)
+        Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 4)
         for estimator in (ESTIMATOR, estimator)
     )
-    assert four.scoring.problems_a_round == 4
-    assert two_by_two.scoring.problems_a_round == 2
-    scores = [
-        own.replicas.one(own.score(thetas, SEEDS[0]))
-        for own in (four, two_by_two)
-    ]
+    assert four.tasks[0].scoring.problems_a_round == 4
+    assert two_by_two.tasks[0].scoring.problems_a_round == 2
+    scores = [own.score(thetas, SEEDS[0]) for own in (four, two_by_two)]
     assert_close(scores[1], scores[0], rtol=1e-5)
 
 
@@ -264,10 +267,10 @@ def test_inner_steps_are_counted(program):
     ],
 )
 def test_what_replicas_cannot_share_is_refused(
-    task, pairs, score_problems, message
+    mixture, pairs, score_problems, message
 ):
     estimator = PES(pairs=pairs, horizon=8, truncation=4)
     with pytest.raises(ValueError, match=message):
         Program(
-            make_strategy(2), RULE, RULE, task, estimator, 2, score_problems
+            make_strategy(2), RULE, RULE, mixture, estimator, 2, score_problems
         )

@@ -29,6 +29,7 @@ def members():
         blank,
         scores=np.array([4.0, 2.0, 1.0, 8.0], np.float32),
         train_losses=np.array([0.1, 0.2, 0.3, 0.4], np.float32),
+        task_scores=np.array([[8, 0], [2, 2], [0.5, 1.5], [8, 8]], np.float32),
         multipliers=np.array([1.0, 2.0, 16.0, 4.0]),
         ids=np.array([10, 11, 12, 13]),
     )
@@ -55,6 +56,26 @@ def test_generation_row(members):
     }
     assert set(REQUIRED) <= set(row)
     assert {type(value) for value in row.values()} == {int, float}  # JSON
+
+
+def test_columns_of_tasks(members):
+    columns = records.task_columns(["a", "b"], members, np.array([3, 1]))
+    assert columns == {
+        "score/a": 0.5,
+        "score/b": 1.5,
+        "share/a": 0.75,
+        "share/b": 0.25,
+    }
+    assert {type(value) for value in columns.values()} == {float}
+
+
+def test_before_any_outer_step_no_task_has_a_share(members):
+    columns = records.task_columns(["a", "b"], members, np.zeros(2, np.int64))
+    assert (columns["share/a"], columns["share/b"]) == (0.0, 0.0)
+
+
+def test_a_task_alone_has_no_columns(members):
+    assert records.task_columns(["a"], members, np.array([4])) == {}
 
 
 def test_child_rows(members):

@@ -121,9 +121,10 @@ def test_inner_steps_are_those_that_ran(monkeypatch):
     )
     # Pairs * 2 sides * truncation, problems * horizon, for every member.
     assert (steps, scoring) == (4 * 2 * 2 * 2, 4 * 1 * 4)
+    (task,) = program.tasks
     for name, cost in (("outer_step", steps), ("score", scoring)):
-        function = counting(getattr(program, name), cost)
-        monkeypatch.setattr(program, name, function)
+        function = counting(getattr(task, name), cost)
+        monkeypatch.setattr(task, name, function)
     ran = []
     callback = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: ran.append(done[0])
