@@ -25,6 +25,7 @@ WITH_EXAMPLE = [
     "keras_lopt.optimizers.DivergenceGuard",
     "keras_lopt.optimizers.InferHorizon",
     "keras_lopt.optimizers.LearnedOptimizer",
+    "keras_lopt.optimizers.LearnedOptimizer.cost",
     "keras_lopt.optimizers.LearnedOptimizer.from_checkpoint",
     "keras_lopt.optimizers.LossScaleOptimizer",
     "keras_lopt.rules.get",

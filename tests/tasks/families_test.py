@@ -11,7 +11,7 @@ from keras_lopt.tasks.families.lopt import FromBank
 from tests import binaries
 
 FAMILIES = tasks.registry.families()
-STEPS = 20
+STEPS = 40
 #: Of these all ways to run, each of which compiles; of all families in
 #: bin/check_families.py.
 KINDS = "conv_pooling", "losg", "mlp_vae", "nvp", "rnn_text"
@@ -73,12 +73,15 @@ def test_problems_start_from_values_of_their_own(runs):
     first, other = (runs.task.begin(tf.constant([7, i]))[0] for i in range(2))
     varying = 0
     for variable, value, another in zip(variables, first, other):
+        if np.unique(value).size <= 2 and np.array_equal(value, another):
+            continue  # Zeros, ones: not random.
+        varying += 1
+        # A bank's problems may draw the same, but not all of their values.
+        # Of many single-precision values a few are alike by chance.
         initializer = runs.task._initializers[id(variable)]
-        if hasattr(initializer, "seed"):
-            varying += 1
-            # A bank's problems may draw the same, but not all of their values.
-            is_bank = isinstance(initializer, FromBank)
-            assert is_bank or not np.any(np.isin(value, another))
+        most = 1.0 if isinstance(initializer, FromBank) else 0.01
+        assert np.mean(np.isin(value, another)) <= most
+        assert not np.array_equal(value, another)
     assert varying >= 1
 
 

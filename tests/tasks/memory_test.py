@@ -74,9 +74,10 @@ def test_programs_capture_the_data_and_have_no_copy(replicas):
     rule = rules.get("sgd")
     task = tasks.get("mlp", hidden=(4,), batch_size=4)
     estimator = PES(pairs=2, horizon=2, truncation=1)
-    program = Program(strategy, rule, rule, task, estimator, 1, 2)
-    thetas = np.zeros([1, program.inner_run.theta_vector.size], np.float32)
-    traced = program.score.get_concrete_function(
+    mixture = tasks.Mixture.of(task)
+    program = Program(strategy, rule, rule, mixture, estimator, 1, 2)
+    thetas = np.zeros([1, rules.ThetaVector(rule).size], np.float32)
+    traced = program.tasks[0].score.get_concrete_function(
         program.replicas.broadcast(thetas), tf.constant([0, 1])
     )
     assert constants(traced.graph) < LARGE
