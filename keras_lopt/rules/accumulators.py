@@ -40,5 +40,5 @@ def learned_decays(start, offsets):
 
 def inverse_root(x):
     """1 / sqrt(x)."""
-    # XLA on CPU has no vectors of `rsqrt`, and none of a loop it is in.
+    # XLA on CPU was seen to call a scalar `rsqrt` in loops that it vectorises.
     return ops.sqrt(1.0 / x)
