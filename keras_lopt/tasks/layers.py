@@ -15,6 +15,9 @@ class Cosine(keras.layers.Layer):
     def call(self, inputs):
         return ops.cos(inputs)
 
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
 
 def activation(name):
     """The layer of an activation function.
@@ -87,6 +90,9 @@ class VariedActivation(keras.layers.Layer):
             chosen = ops.equal(self.choice, float(i))
             outputs = ops.where(chosen, function(inputs), outputs)
         return outputs
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
 
     def get_config(self):
         return {**super().get_config(), "activations": self.activations}

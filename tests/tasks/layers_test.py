@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lopt.tasks.layers import RandomChoice, VariedActivation
+from keras_lopt.tasks.layers import (
+    RandomChoice,
+    VariedActivation,
+    activation,
+)
 
 ACTIVATIONS = ["relu", "tanh", "sigmoid"]
 
@@ -45,3 +49,8 @@ def test_no_activations_are_refused():
         ValueError, match=r"`activations` must name at least one.*=\[\]"
     ):
         VariedActivation([])
+
+
+@pytest.mark.parametrize("name", ["cos", "leaky_relu_0.2", "tanh", ACTIVATIONS])
+def test_activations_know_their_shapes_before_they_are_built(name):
+    assert activation(name).compute_output_shape((None, 4)) == (None, 4)
