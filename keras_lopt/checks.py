@@ -67,6 +67,14 @@ def _is_in(value, interval):
     return above and below and math.isfinite(value)
 
 
+def check_flag(name, value):
+    """Raises ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
+        )
+
+
 def check_choice(name, value, known):
     """Raises ValueError unless `value` is one of the known ones.
 

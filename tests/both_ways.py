@@ -1,9 +1,12 @@
 """A problem's training losses by the inner run, and by `compile` and `fit`."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_lopt import rules
 from keras_lopt.estimators import InnerRun
+from keras_lopt.optimizers import LearnedOptimizer
 from keras_lopt.tasks import keras_problem
 
 STEPS = 20
@@ -57,3 +60,13 @@ def fit_losses(task, optimizer, seed, **compile_args):
         callbacks=[recorder],
     )
     return recorder.losses
+
+
+def assert_sgd_takes_the_same_steps(task, seed):
+    """That both ways have the same losses, by gradient descent."""
+    rule = rules.get("sgd")
+    theta = rules.get("sgd", learning_rate=0.1).init_theta(0)
+    expected = inner_losses(task, rule, theta, seed)
+    optimizer = LearnedOptimizer(rule, theta)
+    losses = fit_losses(task, optimizer, seed, jit_compile=True)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_lopt.checks import check_number
+from keras_lopt.checks import check_flag, check_number
 from keras_lopt.rules import AntisymmetricRule, Rule, ThetaVector
 
 
@@ -30,7 +30,7 @@ class Trainers:
 
     def __post_init__(self):
         check_number("fresh", self.fresh, "[0, 1]")
-        _check_bool("antisymmetric", self.antisymmetric)
+        check_flag("antisymmetric", self.antisymmetric)
 
     def rule(self, member_rule):
         """The trainers' rule, for members of `member_rule`."""
@@ -104,7 +104,7 @@ class FrozenTrainers(Trainers):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_bool("chosen", self.chosen)
+        check_flag("chosen", self.chosen)
 
     def initial_thetas(self, drawn, chosen):
         return chosen if self.chosen else drawn
@@ -154,10 +154,3 @@ class FixedTrainer(Trainers):
         packed = ThetaVector(self.trainer).pack(theta)
         count = len(thetas)
         return np.tile(packed, (count, 1)), np.full(count, -1)
-
-
-def _check_bool(name, value):
-    if not isinstance(value, bool):
-        raise ValueError(
-            f"`{name}` must be True or False. Received: {name}={value!r}"
-        )

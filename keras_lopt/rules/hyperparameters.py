@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_lopt.checks import check_integer, check_number
+from keras_lopt.checks import check_flag, check_integer, check_number
 
 
 def check_counts(rule, *fields):
@@ -34,11 +34,7 @@ def check_finite(rule, *fields):
 def check_flags(rule, *fields):
     """Raises ValueError unless the fields are True or False."""
     for field in fields:
-        value = getattr(rule, field)
-        if not isinstance(value, bool):
-            raise ValueError(
-                f"`{field}` must be True or False. Received: {field}={value!r}"
-            )
+        check_flag(field, getattr(rule, field))
 
 
 def log_leaves(**values):

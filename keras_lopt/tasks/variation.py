@@ -10,7 +10,7 @@ import zlib
 
 import tensorflow as tf
 
-from keras_lopt.checks import check_integer, check_numbers
+from keras_lopt.checks import check_flag, check_integer, check_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +49,7 @@ class Variation:
                     f"Received: {field}={value}"
                 )
         for field in ("label_permutation", "per_tensor", "pixel_permutation"):
-            value = getattr(self, field)
-            if not isinstance(value, bool):
-                raise ValueError(
-                    f"`{field}` must be True or False. "
-                    f"Received: {field}={value!r}"
-                )
+            check_flag(field, getattr(self, field))
         if self.class_subset is not None:
             check_integer("class_subset", self.class_subset, 1)
 

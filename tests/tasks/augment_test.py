@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import LearnedOptimizer, rules, tasks
+from keras_lopt import tasks
 from keras_lopt.tasks import Variation, keras_problem
-from tests.both_ways import fit_losses, inner_losses
+from tests.both_ways import assert_sgd_takes_the_same_steps
 
 SEED = tf.constant([7, 3])
 
@@ -39,12 +39,7 @@ def test_noise_is_in_the_gradients_and_not_in_the_loss(digits_task, noisy):
 
 
 def test_fit_has_the_noise_of_the_inner_run(noisy):
-    rule = rules.get("sgd")
-    theta = rules.get("sgd", learning_rate=0.1).init_theta(0)
-    expected = inner_losses(noisy, rule, theta, (7, 3))
-    optimizer = LearnedOptimizer(rule, theta)
-    losses = fit_losses(noisy, optimizer, (7, 3), jit_compile=True)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    assert_sgd_takes_the_same_steps(noisy, (7, 3))
 
 
 def test_every_tensor_has_its_own_factor(digits_task):
@@ -161,12 +156,7 @@ def test_a_delayed_task_starts_as_the_task_does(digits_task):
 def test_fit_has_the_delay_of_the_inner_run(digits_task):
     variation = {"reparametrization": (0.5, 2.0), "delay": 3}
     task = tasks.augmented(digits_task(), **variation)
-    rule = rules.get("sgd")
-    theta = rules.get("sgd", learning_rate=0.1).init_theta(0)
-    expected = inner_losses(task, rule, theta, (7, 3))
-    optimizer = LearnedOptimizer(rule, theta)
-    losses = fit_losses(task, optimizer, (7, 3), jit_compile=True)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    assert_sgd_takes_the_same_steps(task, (7, 3))
 
 
 @pytest.mark.parametrize("delay", [0, 1.5])

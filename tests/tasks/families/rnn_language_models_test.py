@@ -1,4 +1,4 @@
-"""Recurrent language models of chars: they see what came before."""
+"""Recurrent language models: they see what came before."""
 
 import keras
 import numpy as np
@@ -9,17 +9,19 @@ from keras_lopt import tasks
 SMALL = {"units": 4, "embed": 3, "vocabulary": 30, "length": 6}
 GATES = {"vrnn": 1, "gru": 3, "lstm": 4}
 
+pytestmark = pytest.mark.parametrize("family", ["rnn_char_lm", "rnn_word_lm"])
+
 
 @pytest.mark.parametrize("core", GATES)
-def test_cores_have_their_gates(core, layers_of):
-    task = tasks.get("rnn_char_lm", core=core, **SMALL)
+def test_cores_have_their_gates(family, core, layers_of):
+    task = tasks.get(family, core=core, **SMALL)
     (layer,) = layers_of(task, keras.layers.RNN)
     assert layer.cell.kernel.shape == (3, 4 * GATES[core])
     assert task.model.output.shape == (None, 6, 30)
 
 
-def test_an_output_depends_on_earlier_tokens_alone(outputs_of):
-    task = tasks.get("rnn_char_lm", core="vrnn", **SMALL)
+def test_an_output_depends_on_earlier_tokens_alone(family, outputs_of):
+    task = tasks.get(family, core="vrnn", **SMALL)
     tokens = task.dataset.inputs[:1].copy()
     before = outputs_of(task, tokens).numpy()[0]
     tokens[0, 3] = (tokens[0, 3] + 1) % 30
@@ -28,6 +30,6 @@ def test_an_output_depends_on_earlier_tokens_alone(outputs_of):
     np.testing.assert_array_equal(is_same, [True] * 3 + [False] * 3)
 
 
-def test_an_unknown_core_is_refused():
+def test_an_unknown_core_is_refused(family):
     with pytest.raises(ValueError, match="`core` must be one of .*'rnn'"):
-        tasks.get("rnn_char_lm", **{**SMALL, "core": "rnn"})
+        tasks.get(family, **{**SMALL, "core": "rnn"})
