@@ -63,6 +63,7 @@ setuptools.setup(
             "hypothesis>=6.100",
             "msgpack>=1.0.5",
             "pytest>=8.2",
+            "pytest-xdist>=3.6",
             "ruff>=0.12",
         ],
         "torch": ["torch>=2.6"],  # the first that loads safely
