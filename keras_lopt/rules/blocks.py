@@ -17,6 +17,9 @@ from keras_lopt.rules import networks
 
 #: Entries of a block. A row longer than the second is a block of its own.
 SMALLEST, LARGEST, LONGEST_ROW = 256, 2**14, 2**16
+#: Longest part of a vector that is a row. Sums of squares are a row a feature,
+#: which has to stay in a cache beside the block.
+LONGEST_PART = 1024
 FEWEST = 2**15  # Entries of a tensor that is cut.
 
 
@@ -74,8 +77,11 @@ def layout(shape, constant):
     if size < FEWEST:
         return None
     if not constant:
-        block = _divisor(size, LARGEST)
-        return block and Layout(1, size // block, (block,), 1, True)
+        row = _divisor(size, LONGEST_PART) or _divisor(size, LARGEST)
+        if row is None:
+            return None
+        block = _divisor(size // row, LARGEST // row, 1)
+        return Layout(1, size // row, (row,), block, True)
     axis = min(constant)
     lead, rows, rest = math.prod(shape[:axis]), shape[axis], shape[axis + 1 :]
     row = math.prod(rest)

@@ -101,6 +101,7 @@ def tiny_blocks():
         patch.setattr(blocks, "FEWEST", 2)
         patch.setattr(blocks, "LARGEST", 16)
         patch.setattr(blocks, "LONGEST_ROW", 40)
+        patch.setattr(blocks, "LONGEST_PART", 8)
         patch.setattr(blocks, "SMALLEST", 1)
         yield
 
@@ -128,7 +129,8 @@ def test_large_tensors_in_blocks_are_the_whole(name, shape):
     "shape, constant, expected",
     [
         ((2000, 2000), {0, 1}, (1, 2000, (2000,), 8)),
-        ((2000, 2000), set(), (1, 250, (16_000,), 1)),
+        ((2000, 2000), set(), (1, 4000, (1000,), 16)),
+        ((4, 8209), set(), (1, 4, (8209,), 1)),  # Twice a prime, and twice.
         ((3, 3, 128, 256), {2, 3}, (9, 128, (256,), 64)),
         ((768, 12, 64), {0, 2}, (1, 768, (12, 64), 16)),
         ((64, 12, 768), {0, 2}, (1, 64, (12, 768), 1)),
