@@ -6,6 +6,7 @@ values and on the same batches for every optimizer.
 
 from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.evaluation.fit_cost import benchmark_fit
 from keras_lopt.evaluation.meta_cost import benchmark_meta
 from keras_lopt.evaluation.run import Problem, read_history, run
 from keras_lopt.evaluation.runs import compare_runs
@@ -16,6 +17,7 @@ __all__ = [
     "Curve",
     "Problem",
     "Trainee",
+    "benchmark_fit",
     "benchmark_meta",
     "benchmark_step",
     "compare",

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lopt import estimators, rules, training
+from keras_lopt.evaluation import tables
 from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training.compiled import compiled
 from keras_lopt.training.program import Program
@@ -173,7 +174,7 @@ def benchmark_meta(
     os.makedirs(out_dir, exist_ok=True)
     work = _work(estimator)
     print(work)
-    print(" ".join(key.rjust(width) for key, _, width in COLUMNS))
+    print(tables.title(COLUMNS))
     rows = []
     for make_task in tasks:
         task = make_task()
@@ -190,7 +191,7 @@ def benchmark_meta(
                     clock()
         for case in cases:
             rows.append(case.row())
-            print(_line(rows[-1]), flush=True)
+            print(tables.line(COLUMNS, rows[-1]), flush=True)
     with open(os.path.join(out_dir, "meta_cost.json"), "w") as file:
         json.dump({"work": work, "rows": rows}, file, indent=1)
     return rows
@@ -217,14 +218,6 @@ def _strategies(replicas, pairs):
 def _wait(nest):
     for leaf in tf.nest.flatten(nest):
         leaf.numpy()
-
-
-def _line(row):
-    cells = [
-        ("-" if row[key] is None else form.format(row[key])).rjust(width)
-        for key, form, width in COLUMNS
-    ]
-    return " ".join(cells)
 
 
 def _work(estimator):

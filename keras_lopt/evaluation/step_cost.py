@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lopt import rules
+from keras_lopt.evaluation import tables
 from keras_lopt.optimizers import LearnedOptimizer
 
 ADAM = "keras_adam"
@@ -160,12 +161,12 @@ def benchmark_step(
         )
     os.makedirs(out_dir, exist_ok=True)
     print(_work())
-    print(" ".join(key.rjust(width) for key, _, width in COLUMNS))
+    print(tables.title(COLUMNS))
     rows = []
     for kind in tensors:
         for size in sizes:
             for row in _compared([ADAM, *names], kind, size, repeats):
-                print(_line(row), flush=True)
+                print(tables.line(COLUMNS, row), flush=True)
                 rows.append(row)
     with open(os.path.join(out_dir, "step_cost.json"), "w") as file:
         json.dump({"work": _work(), "rows": rows}, file, indent=1)
@@ -196,14 +197,6 @@ def _compared(names, kind, size, repeats):
 def _dump_folder():
     found = re.search(r"--xla_dump_to=(\S+)", os.environ.get("XLA_FLAGS", ""))
     return found and found[1]
-
-
-def _line(row):
-    cells = [
-        ("-" if row[key] is None else form.format(row[key])).rjust(width)
-        for key, form, width in COLUMNS
-    ]
-    return " ".join(cells)
 
 
 def _work():

@@ -92,8 +92,12 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         )
 
     def _updated_by_rule(self, *args):
-        """`rule.update`, compiled where `fit` cannot compile the step."""
-        if self._distribution_strategy.num_replicas_in_sync == 1:
+        """`rule.update`, compiled where `fit` does not compile the step too.
+
+        On a CPU it does not by default, nor on several devices. The many small
+        operations of a rule take several times as long one by one.
+        """
+        if tf.executing_eagerly():
             return self.rule.update(*args)
         args = tf.nest.map_structure(tf.convert_to_tensor, args)
         update = tf.function(

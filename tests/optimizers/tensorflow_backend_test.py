@@ -65,19 +65,29 @@ def test_two_replicas_train_as_one(mirrored, train, options):
         np.testing.assert_array_equal(first, second)
 
 
-def test_several_replicas_compile_the_rule(mirrored, train, monkeypatch):
-    compiled = []
-    function = tf.function
-    monkeypatch.setattr(
-        tensorflow_backend.tf,
-        "function",
-        lambda f=None, **kwargs: (
-            compiled.append((f, kwargs.get("jit_compile"))),
-            function(f, **kwargs),
-        )[1],
-    )
+@pytest.fixture
+def compiled(monkeypatch):
+    """List of what becomes a `tf.function`, and whether XLA compiles it."""
+    made, function = [], tf.function
+
+    def record(f=None, **kwargs):
+        made.append((f, kwargs.get("jit_compile")))
+        return function(f, **kwargs)
+
+    monkeypatch.setattr(tensorflow_backend.tf, "function", record)
+    return made
+
+
+def test_several_replicas_compile_the_rule(mirrored, train, compiled):
     model, _ = train(mirrored.scope())
     assert compiled.count((model.optimizer.rule.update, True)) == 2
+
+
+def test_the_rule_is_compiled_where_keras_does_not_compile(train, compiled):
+    # Keras's "auto" is False on a CPU.
+    model, _ = train(contextlib.nullcontext(), jit_compile="auto")
+    assert not model.jit_compile
+    assert (model.optimizer.rule.update, True) in compiled
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ ALLOWED = {
     },
     "evaluation": {
         "checkpoints",
+        "checks",
         "config",
         "estimators",  # Meta-training is measured.
         "optimizers",

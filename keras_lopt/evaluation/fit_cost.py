@@ -1,0 +1,143 @@
+"""What a learned optimizer costs in `fit`, next to Keras's Adam."""
+
+import json
+import os
+import time
+
+import keras
+import numpy as np
+
+from keras_lopt import rules
+from keras_lopt.checks import check_integer
+from keras_lopt.evaluation import tables
+from keras_lopt.evaluation.step_cost import ADAM
+from keras_lopt.optimizers import LearnedOptimizer
+
+BATCH_SIZE = 128
+COLUMNS = (
+    ("optimizer", "{}", 12),
+    ("ms_of_fit", "{:.1f}", 10),
+    ("times_adam", "{:.2f}", 11),
+    ("ms_of_step", "{:.1f}", 11),
+    ("share_of_step", "{:.1%}", 14),
+)
+
+
+def convnet():
+    """Two convolutions and two Dense layers on 28x28 images: 985,426 weights.
+
+    The layers of Keras's example for MNIST, and a Dense layer of 600 units.
+    """
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(600, activation="relu"),
+            layers.Dense(10),
+        ]
+    )
+
+
+class _Fit:
+    """`fit` of a model by one optimizer, on images of noise."""
+
+    def __init__(self, name, make_model, steps):
+        self.steps = steps
+        rng = np.random.default_rng(0)
+        self._model = make_model()
+        count = steps * BATCH_SIZE
+        self._x = rng.random((count, *self._model.input_shape[1:]), "float32")
+        self._y = rng.integers(self._model.output_shape[-1], size=count)
+        self._model.compile(
+            optimizer=_optimizer(name),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        self()  # Compiles.
+
+    def __call__(self):
+        """Milliseconds a step of training, by the clock."""
+        start = time.perf_counter()
+        self._model.fit(
+            self._x, self._y, batch_size=BATCH_SIZE, epochs=1, verbose=0
+        )
+        return 1e3 * (time.perf_counter() - start) / self.steps
+
+    def ms_of_step(self):
+        """Milliseconds of the optimizer's part; None for Keras's."""
+        optimizer = self._model.optimizer
+        if not isinstance(optimizer, LearnedOptimizer):
+            return None
+        return optimizer.cost(self._model)["learned_optimizer"]["ms"]
+
+
+def _optimizer(name):
+    if name == ADAM:
+        return keras.optimizers.Adam()
+    rule = rules.get(name)
+    return LearnedOptimizer(rule, rule.init_theta(0), horizon=1000)
+
+
+def benchmark_fit(
+    out_dir,
+    *,
+    rule_names=("fused", "adafac_mlp"),
+    make_model=convnet,
+    steps=20,
+    repeats=7,
+):
+    """Prints a table of what training steps cost; writes it to fit_cost.json.
+
+    The optimizers take turns, so that a busy machine is as busy for all.
+
+    Args:
+        out_dir: Folder of the results.
+        rule_names: Names of registered rules; Keras's Adam comes first.
+        make_model: Function that returns a Keras model that is built, of
+            images or vectors to logits of classes.
+        steps: Steps of one `fit`, of 128 examples.
+        repeats: Number of measurements, of which the median is taken.
+
+    Returns:
+        List of dicts, the rows.
+    """
+    check_integer("steps", steps, 1)
+    check_integer("repeats", repeats, 1)
+    names = [ADAM, *rule_names]
+    fits = [_Fit(name, make_model, steps) for name in names]
+    os.makedirs(out_dir, exist_ok=True)
+    work = (
+        f"fit of {make_model.__name__}, {make_model().count_params():,} "
+        f"weights, batches of {BATCH_SIZE}, {steps} steps a call; by the "
+        "clock, medians. The share is that of a step alone "
+        "(`LearnedOptimizer.cost`) in a step of `fit`."
+    )
+    times = np.array([[fit() for fit in fits] for _ in range(repeats)])
+    ratios = np.median(times / times[:, :1], axis=0)
+    rows = [
+        _row(name, fit.ms_of_step(), float(ms), float(ratio))
+        for name, fit, ms, ratio in zip(
+            names, fits, np.median(times, axis=0), ratios, strict=True
+        )
+    ]
+    print(work)
+    print(tables.title(COLUMNS))
+    for row in rows:
+        print(tables.line(COLUMNS, row))
+    with open(os.path.join(out_dir, "fit_cost.json"), "w") as file:
+        json.dump({"work": work, "rows": rows}, file, indent=1)
+    return rows
+
+
+def _row(name, ms_of_step, ms_of_fit, ratio):
+    return {
+        "optimizer": name,
+        "ms_of_fit": ms_of_fit,
+        "times_adam": ratio,
+        "ms_of_step": ms_of_step,
+        "share_of_step": ms_of_step and ms_of_step / ms_of_fit,
+    }

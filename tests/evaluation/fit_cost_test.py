@@ -1,0 +1,44 @@
+"""The benchmark of `fit`, on a tiny model."""
+
+import json
+
+import keras
+import pytest
+
+from keras_lopt import evaluation
+from keras_lopt.evaluation import fit_cost
+
+
+def tiny():
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+
+def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
+    rows = evaluation.benchmark_fit(
+        str(tmp_path),
+        rule_names=("sgdm",),
+        make_model=tiny,
+        steps=2,
+        repeats=2,
+    )
+    adam, sgdm = rows
+    assert [row["optimizer"] for row in rows] == ["keras_adam", "sgdm"]
+    assert adam["times_adam"] == 1.0 and adam["ms_of_step"] is None
+    assert sgdm["ms_of_fit"] > 0.0 and sgdm["ms_of_step"] > 0.0
+    expected = sgdm["ms_of_step"] / sgdm["ms_of_fit"]
+    assert sgdm["share_of_step"] == pytest.approx(expected)
+    written = json.loads((tmp_path / "fit_cost.json").read_text())
+    assert written["rows"] == rows
+    assert "8 weights" in written["work"]
+    assert capsys.readouterr().out.count("\n") == 4
+
+
+def test_the_convnet_has_a_million_weights():
+    assert fit_cost.convnet().count_params() == 985_426
+
+
+@pytest.mark.parametrize("argument", ["steps", "repeats"])
+def test_refuses_no_steps(tmp_path, argument):
+    with pytest.raises(ValueError, match=f"`{argument}` must be an integer"):
+        evaluation.benchmark_fit(str(tmp_path), **{argument: 0})
+    assert not list(tmp_path.iterdir())
