@@ -4,6 +4,7 @@ Selection, mutation and the choice of trainers are pure functions of scores
 and a random generator; the population trainer applies what they decide.
 """
 
+from keras_lopt.population.league import League
 from keras_lopt.population.members import Members
 from keras_lopt.population.mutation import (
     Grid,
@@ -23,6 +24,7 @@ from keras_lopt.population.trainers import (
     FixedTrainer,
     FrozenTrainers,
     SelfTraining,
+    Teachers,
     Trainers,
 )
 
@@ -30,8 +32,9 @@ __all__ = [
     "Elitist",
     "FixedTrainer",
     "FrozenTrainers",
-    "LogNormal",
     "Grid",
+    "League",
+    "LogNormal",
     "Members",
     "Mutation",
     "NoMutation",
@@ -39,6 +42,7 @@ __all__ = [
     "Perturb",
     "Selection",
     "SelfTraining",
+    "Teachers",
     "Trainers",
     "Truncation",
     "WinnerTakeAll",

@@ -1,6 +1,7 @@
 """Who trains whom: whose rule applies each member's meta-gradient."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,9 +9,26 @@ from keras_lopt.checks import check_flag, check_number
 from keras_lopt.rules import AntisymmetricRule, Rule, ThetaVector
 
 
+class Teachers(NamedTuple):
+    """A generation's trainers, one for each of p members."""
+
+    thetas: np.ndarray  # [p, d']
+    ids: np.ndarray  # [p] their numbers; -1 for one that never was a member
+    #: [p] what the children's update multipliers are mutated from; NaN: from
+    #: their parents'.
+    multipliers: np.ndarray
+
+    @classmethod
+    def with_parents_multipliers(cls, thetas, ids):
+        return cls(thetas, ids, np.full(len(ids), np.nan))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Trainers:
     """A choice of trainers.
+
+    What a choice has to remember from one generation to the next is a dict of
+    arrays, of the same shapes in all of a run: `memory`.
 
     A trainer with fresh slots acts as at the start of a run, with the large
     steps of one; with those of the last generation, as later in a run. Either
@@ -38,31 +56,39 @@ class Trainers:
             return AntisymmetricRule(member_rule)
         return member_rule
 
-    def initial_thetas(self, drawn, chosen):
-        """What `draw` is to know of the start, of two arrays [p, d].
+    def begin(self, drawn, chosen):
+        """The memory when training begins.
 
         Args:
-            drawn: Random thetas that nothing has selected.
-            chosen: The best of all candidates, that the members begin as.
+            drawn: `Members` as random as they come.
+            chosen: `Members`, the best of all candidates, that train.
         """
-        del drawn
-        return chosen
+        del drawn, chosen
+        return {}
 
-    def draw(self, thetas, scores, initial_thetas, rng):
-        """This generation's trainers.
+    def draw(self, members, memory, rng):
+        """This generation's `Teachers`.
 
         Args:
-            thetas: [p, d] the members'.
-            scores: [p] their scores.
-            initial_thetas: [p, d], what the method of this name returned when
-                training began.
+            members: The `Members`.
+            memory: From `begin` or the last `learn`.
             rng: A `numpy.random.Generator`.
-
-        Returns:
-            Theta of each member's trainer, [p, d'], and the trainers' places
-            in the population, [p] (-1: not of the population).
         """
         raise NotImplementedError
+
+    def learn(self, memory, teachers, children, gains, members):
+        """The memory after a generation.
+
+        Args:
+            memory: Before it.
+            teachers: Its `Teachers`.
+            children: The `Members` that these have trained.
+            gains: [p], by how much each child scores better than its parent;
+                -inf for those that were not accepted.
+            members: The `Members` after selection.
+        """
+        del teachers, children, gains, members
+        return memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,13 +105,15 @@ class SelfTraining(Trainers):
         super().__post_init__()
         check_number("fraction", self.fraction, "(0, 1]")
 
-    def draw(self, thetas, scores, initial_thetas, rng):
-        del initial_thetas
-        order = np.argsort(scores, kind="stable")
+    def draw(self, members, memory, rng):
+        del memory
+        order = np.argsort(members.scores, kind="stable")
         best = order[: max(1, int(len(order) * self.fraction))]
         drawn = rng.choice(best, size=len(order))
         drawn[order[0]] = order[0]
-        return thetas[drawn], drawn
+        return Teachers.with_parents_multipliers(
+            members.thetas[drawn], members.ids[drawn]
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,13 +134,16 @@ class FrozenTrainers(Trainers):
         super().__post_init__()
         check_flag("chosen", self.chosen)
 
-    def initial_thetas(self, drawn, chosen):
-        return chosen if self.chosen else drawn
+    def begin(self, drawn, chosen):
+        frozen = chosen if self.chosen else drawn
+        return {"thetas": frozen.thetas, "ids": frozen.ids}
 
-    def draw(self, thetas, scores, initial_thetas, rng):
-        del scores
-        drawn = rng.integers(len(thetas), size=len(thetas))
-        return initial_thetas[drawn], np.full(len(thetas), -1)
+    def draw(self, members, memory, rng):
+        count = len(members.ids)
+        drawn = rng.integers(count, size=count)
+        return Teachers.with_parents_multipliers(
+            memory["thetas"][drawn], memory["ids"][drawn]
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,9 +179,11 @@ class FixedTrainer(Trainers):
         del member_rule
         return super().rule(self.trainer)
 
-    def draw(self, thetas, scores, initial_thetas, rng):
-        del scores, initial_thetas, rng
+    def draw(self, members, memory, rng):
+        del memory, rng
         theta = self.trainer.init_theta(0) if self.theta is None else self.theta
         packed = ThetaVector(self.trainer).pack(theta)
-        count = len(thetas)
-        return np.tile(packed, (count, 1)), np.full(count, -1)
+        count = len(members.ids)
+        return Teachers.with_parents_multipliers(
+            np.tile(packed, (count, 1)), np.full(count, -1)
+        )

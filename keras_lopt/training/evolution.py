@@ -13,6 +13,7 @@ class Outcome(NamedTuple):
     """What a generation leads to; p members."""
 
     members: object  # `population.Members` after selection
+    memory: dict  # of the trainers
     inner_states: list  # the tasks' distributed `EstimatorState`s
     accepted: np.ndarray  # [p] bool, whose child took its place
     losses: np.ndarray  # [p] outer losses of the last outer step
@@ -32,7 +33,6 @@ class Evolution:
         trainers: A `population.Trainers`.
         selection: A `population.Selection`.
         mutation: Of the update multipliers.
-        initial_thetas: [p, d], what the trainers are to know of the start.
         seed: Integer.
     """
 
@@ -41,7 +41,6 @@ class Evolution:
     trainers: object
     selection: object
     mutation: object
-    initial_thetas: np.ndarray
     seed: int
 
     def scoring(self, generation):
@@ -69,42 +68,46 @@ class Evolution:
         draw = self.program.mixture.draw
         return [draw(self.seed, first + i) for i in range(count)]
 
-    def next(self, members, inner_states, generation):
+    def next(self, members, memory, inner_states, generation):
         """Generation number `generation` + 1, an `Outcome`."""
         rng = np.random.default_rng((self.seed, generation))
         if generation and generation % self.schedule.redraw_every == 0:
             members = self.score(members, generation)
-        teachers, drawn = self.trainers.draw(
-            members.thetas, members.scores, self.initial_thetas, rng
-        )
+        teachers = self.trainers.draw(members, memory, rng)
         sources = self.selection.sources(members.scores, rng)
-        children = self._children(members, sources, generation, rng)
+        children = self._children(members, sources, teachers, generation, rng)
         if not np.array_equal(sources, np.arange(len(sources))):
             inner_states = self.program.copy_members(inner_states, sources)
         children, losses, inner_states = self._train(
-            children, teachers, inner_states, generation
+            children, teachers.thetas, inner_states, generation
         )
         children = self.score(children, generation)
         accepted = self.selection.accepted(members.scores, children.scores)
         rows = records.child_rows(
-            generation + 1, members, children, drawn, accepted
+            generation + 1, children, teachers.ids, accepted
         )
+        gains = members.scores[sources] - children.scores
+        gains = np.where(accepted & ~np.isnan(gains), gains, -np.inf)
         members = members.replace_where(accepted, children)
+        memory = self.trainers.learn(memory, teachers, children, gains, members)
         task_steps = np.bincount(
             self.tasks(generation), minlength=len(inner_states)
         )
         return Outcome(
-            members, inner_states, accepted, losses, task_steps, rows
+            members, memory, inner_states, accepted, losses, task_steps, rows
         )
 
-    def _children(self, members, sources, generation, rng):
+    def _children(self, members, sources, teachers, generation, rng):
         count = len(sources)
         children = members.take(sources)
         children.parents = members.ids[sources]
         # Numbers below are the random candidates'.
         first = (self.schedule.candidates + generation) * count
         children.ids = first + np.arange(count)
-        children.multipliers = self.mutation.mutate(children.multipliers, rng)
+        begun = teachers.multipliers
+        children.multipliers = self.mutation.mutate(
+            np.where(np.isnan(begun), children.multipliers, begun), rng
+        )
         fresh = rng.random(count) < self.trainers.fresh
         children.slot_steps = np.where(fresh, 0, children.slot_steps)
         return children

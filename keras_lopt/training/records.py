@@ -50,15 +50,14 @@ def task_columns(names, members, task_steps):
     }
 
 
-def child_rows(generation, members, children, drawn, accepted):
+def child_rows(generation, children, trainers, accepted):
     """Who came from whom, was trained by whom, and was accepted.
 
     Args:
         generation: Number of the children's generation.
-        members: `population.Members` that the children compete with.
         children: `population.Members`, scored.
-        drawn: [p] places of the children's trainers in the population, -1 for
-            a trainer that is not of it.
+        trainers: [p] ids of the children's trainers, -1 for a trainer that
+            never was a member.
         accepted: [p] bool.
     """
     return [
@@ -66,10 +65,10 @@ def child_rows(generation, members, children, drawn, accepted):
             "generation": generation,
             "id": int(children.ids[i]),
             "parent": int(children.parents[i]),
-            "trainer": int(members.ids[drawn[i]]) if drawn[i] >= 0 else -1,
+            "trainer": int(trainers[i]),
             "multiplier": float(children.multipliers[i]),
             "score": float(children.scores[i]),
             "accepted": int(accepted[i]),
         }
-        for i in range(len(drawn))
+        for i in range(len(trainers))
     ]

@@ -44,6 +44,7 @@ class PopulationTrainer:
     Attributes:
         mixture: The `tasks.Mixture`; a task alone is one, too.
         members: `population.Members`.
+        memory: What `trainers` remembers, a dict of arrays.
         generation: Generations done.
         history: List of dicts, one a generation, the first before any.
         last_generation: Who trained whom in it, a list of dicts.
@@ -91,6 +92,7 @@ class PopulationTrainer:
         self.history = []
         self.last_generation = []
         self.members = None
+        self.memory = {}
         self.inner_states = None
         self.task_steps = np.zeros(len(self.mixture.tasks), np.int64)
         self._program = None
@@ -118,13 +120,13 @@ class PopulationTrainer:
         )
         self.inner_states = program.initial_states()
         self.members = self._random_members(0)
+        self.memory = self.trainers.begin(self.members, self.members)
         self._evolution = Evolution(
             program,
             self.schedule,
             self.trainers,
             self.selection,
             self.mutation,
-            self.members.thetas,
             self.seed,
         )
         program.compile(self.members)
@@ -178,9 +180,7 @@ class PopulationTrainer:
             for i in range(self.schedule.candidates)
         ]
         self.members = candidates[0].best_of(*candidates[1:])
-        self._evolution.initial_thetas = self.trainers.initial_thetas(
-            candidates[0].thetas, self.members.thetas
-        )
+        self.memory = self.trainers.begin(candidates[0], self.members)
         self.seconds += time.perf_counter() - start
         # The row shows a population as drawn, not the choice from all.
         everyone = np.ones(self.schedule.population, bool)
@@ -190,9 +190,10 @@ class PopulationTrainer:
     def _run_generation(self):
         start = time.perf_counter()
         outcome = self._evolution.next(
-            self.members, self.inner_states, self.generation
+            self.members, self.memory, self.inner_states, self.generation
         )
-        self.members, self.inner_states = outcome.members, outcome.inner_states
+        self.members, self.memory = outcome.members, outcome.memory
+        self.inner_states = outcome.inner_states
         self.task_steps = self.task_steps + outcome.task_steps
         self.last_generation = outcome.child_rows
         self.generation += 1
@@ -231,7 +232,7 @@ class PopulationTrainer:
         return {
             "generation": np.int64(self.generation),
             "seconds": np.float64(self.seconds),
-            "initial_thetas": self._evolution.initial_thetas,
+            "memory": self.memory.copy(),
             "members": vars(self.members).copy(),
             "inner_states": [gather(state) for state in self.inner_states],
             "task_steps": self.task_steps,
@@ -242,7 +243,7 @@ class PopulationTrainer:
         self.compile()
         self.generation = int(state["generation"])
         self.seconds = float(state["seconds"])
-        self._evolution.initial_thetas = np.asarray(state["initial_thetas"])
+        self.memory = {k: np.asarray(v) for k, v in state["memory"].items()}
         self.members = Members(**state["members"])
         scatter = self._program.replicas.scatter
         self.inner_states = [scatter(part) for part in state["inner_states"]]

@@ -53,9 +53,11 @@ def given_trainers(thetas):
     from keras_lopt import population
 
     class Given(population.Trainers):
-        def draw(self, member_thetas, *_):
+        def draw(self, members, memory, rng):
             drawn = np.repeat(thetas, len(MULTIPLIERS), axis=0)
-            return drawn, np.full(len(member_thetas), -1)
+            return population.Teachers.with_parents_multipliers(
+                drawn, np.full(len(members.ids), -1)
+            )
 
     return Given(fresh=0.0)
 

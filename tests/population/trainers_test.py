@@ -1,19 +1,36 @@
 """Who trains whom."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_lopt import rules
-from keras_lopt.population import FixedTrainer, FrozenTrainers, SelfTraining
+from keras_lopt.population import (
+    FixedTrainer,
+    FrozenTrainers,
+    League,
+    Members,
+    SelfTraining,
+)
 from keras_lopt.rules import ThetaVector
 
 #: Best to worst: 5, 1, 6, 3, 0, 2, 7, 4.
 SCORES = np.array([2.0, 0.5, 3.0, 1.5, 9.0, 0.25, 1.0, 4.0])
 #: Row i is filled with i; at the start of training with 100 + i.
 THETAS = np.tile(np.arange(8.0, dtype=np.float32)[:, None], (1, 3))
-INITIAL_THETAS = THETAS + 100.0
+
+
+def members_of(thetas, scores, first_id=0):
+    ids = first_id + np.arange(len(scores))
+    members = Members.initial(thetas, {}, ids)
+    return dataclasses.replace(members, scores=np.asarray(scores))
+
+
+MEMBERS = members_of(THETAS, SCORES, first_id=50)
+INITIAL = members_of(THETAS + 100.0, SCORES, first_id=30)
 
 seeds = st.integers(0, 2**32 - 1)
 populations = st.lists(
@@ -25,10 +42,11 @@ populations = st.lists(
 @given(scores=populations, seed=seeds)
 def test_the_best_train(scores, seed):
     thetas = np.arange(len(scores), dtype=np.float32)[:, None]
-    theta, places = SelfTraining().draw(
-        thetas, scores, None, np.random.default_rng(seed)
+    theta, places, multipliers = SelfTraining().draw(
+        members_of(thetas, scores), {}, np.random.default_rng(seed)
     )
     np.testing.assert_array_equal(theta, thetas[places])
+    assert np.all(np.isnan(multipliers))  # The parents'.
     part = max(1, len(scores) // 4)
     assert scores[places].max() <= np.sort(scores)[part - 1]
     assert len(set(places)) <= part
@@ -37,10 +55,7 @@ def test_the_best_train(scores, seed):
 
 
 def test_all_of_the_best_quarter_train(rng):
-    drawn = [
-        SelfTraining().draw(THETAS, SCORES, INITIAL_THETAS, rng)[1]
-        for _ in range(50)
-    ]
+    drawn = [SelfTraining().draw(MEMBERS, {}, rng).ids - 50 for _ in range(50)]
     assert set(np.ravel(drawn)) == {5, 1}
     assert {places[1] for places in drawn} == {5, 1}  # Only the best is sure.
     assert {places[5] for places in drawn} == {5}
@@ -48,18 +63,16 @@ def test_all_of_the_best_quarter_train(rng):
 
 def test_a_fraction_of_one_lets_everybody_train(rng):
     draws = [
-        SelfTraining(fraction=1.0).draw(THETAS, SCORES, INITIAL_THETAS, rng)[1]
-        for _ in range(50)
+        SelfTraining(fraction=1.0).draw(MEMBERS, {}, rng).ids for _ in range(50)
     ]
-    assert set(np.ravel(draws)) == set(range(8))
+    assert set(np.ravel(draws)) == set(MEMBERS.ids)
 
 
 def test_a_population_of_one_trains_itself(rng):
-    theta, places = SelfTraining().draw(
-        THETAS[3:4], SCORES[3:4], INITIAL_THETAS[3:4], rng
-    )
+    alone = members_of(THETAS[3:4], SCORES[3:4], first_id=7)
+    theta, ids, _ = SelfTraining().draw(alone, {}, rng)
     np.testing.assert_array_equal(theta, THETAS[3:4])
-    np.testing.assert_array_equal(places, [0])
+    np.testing.assert_array_equal(ids, [7])
 
 
 @pytest.mark.parametrize(
@@ -76,24 +89,25 @@ def test_refuses_bad_fractions(fraction):
 
 def test_frozen_trainers_are_as_they_were_at_the_start(rng):
     seen = set()
+    trainers = FrozenTrainers()
+    memory = trainers.begin(INITIAL, MEMBERS)
     for _ in range(50):
-        theta, places = FrozenTrainers().draw(
-            THETAS, SCORES, INITIAL_THETAS, rng
-        )
-        assert theta.shape == THETAS.shape
-        np.testing.assert_array_equal(places, np.full(8, -1))
-        seen |= set(theta[:, 0])
-    assert seen == set(INITIAL_THETAS[:, 0])
+        teachers = trainers.draw(MEMBERS, memory, rng)
+        np.testing.assert_array_equal(teachers.thetas[:, 0], teachers.ids + 70)
+        memory = trainers.learn(memory, teachers, MEMBERS, SCORES, MEMBERS)
+        seen |= set(teachers.ids)
+    assert seen == set(INITIAL.ids)
 
 
 def test_frozen_trainers_are_as_drawn_unless_they_are_to_be_chosen():
-    drawn, chosen = THETAS, INITIAL_THETAS
+    drawn, chosen = MEMBERS, INITIAL
     for trainers, expected in (
         (FrozenTrainers(), drawn),
         (FrozenTrainers(chosen=True), chosen),
-        (SelfTraining(), chosen),
     ):
-        assert trainers.initial_thetas(drawn, chosen) is expected
+        memory = trainers.begin(drawn, chosen)
+        np.testing.assert_array_equal(memory["thetas"], expected.thetas)
+        np.testing.assert_array_equal(memory["ids"], expected.ids)
     with pytest.raises(ValueError, match="`chosen` must be True or False"):
         FrozenTrainers(chosen=1)
 
@@ -101,18 +115,16 @@ def test_frozen_trainers_are_as_drawn_unless_they_are_to_be_chosen():
 def test_a_fixed_trainer_trains_everybody(rng):
     adam = rules.get("adam")
     trainers = FixedTrainer(trainer=adam)
-    theta, places = trainers.draw(THETAS, SCORES, INITIAL_THETAS, rng)
+    theta, ids, _ = trainers.draw(MEMBERS, {}, rng)
     expected = ThetaVector(adam).pack(adam.init_theta(0))
     np.testing.assert_array_equal(theta, np.tile(expected, (8, 1)))
-    np.testing.assert_array_equal(places, np.full(8, -1))
+    np.testing.assert_array_equal(ids, np.full(8, -1))
 
 
 def test_a_fixed_trainer_may_have_been_trained_before(rng, fused):
     theta = fused.init_theta(seed=5)
-    drawn, _ = FixedTrainer(trainer=fused, theta=theta).draw(
-        THETAS, SCORES, INITIAL_THETAS, rng
-    )
-    unpacked = ThetaVector(fused).unpack_numpy(drawn[7])
+    teachers = FixedTrainer(trainer=fused, theta=theta).draw(MEMBERS, {}, rng)
+    unpacked = ThetaVector(fused).unpack_numpy(teachers.thetas[7])
     for leaf, value in theta.items():
         np.testing.assert_array_equal(unpacked[leaf], value)
 
@@ -145,7 +157,7 @@ def test_slots_go_on_where_the_trainer_never_changes():
 
 
 @pytest.mark.parametrize("fresh", [-0.1, 1.1, float("nan"), "0.5", True])
-@pytest.mark.parametrize("kind", [SelfTraining, FrozenTrainers])
+@pytest.mark.parametrize("kind", [SelfTraining, League, FrozenTrainers])
 def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
     assert kind(fresh=0.0).fresh == 0.0 and kind(fresh=1.0).fresh == 1.0
     with pytest.raises(
@@ -156,7 +168,7 @@ def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
         kind(fresh=fresh)
 
 
-@pytest.mark.parametrize("trainers", [SelfTraining, FrozenTrainers])
+@pytest.mark.parametrize("trainers", [SelfTraining, League, FrozenTrainers])
 def test_members_train_by_the_antisymmetric_part_of_their_rule(trainers):
     rule = rules.get("fused")
     assert trainers().rule(rule) == rules.AntisymmetricRule(rule)

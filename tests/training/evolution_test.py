@@ -9,6 +9,7 @@ from keras_lopt.population import (
     Elitist,
     FixedTrainer,
     FrozenTrainers,
+    League,
     LogNormal,
     Members,
     NoMutation,
@@ -81,10 +82,16 @@ def evolution(**changes):
         "trainers": SelfTraining(),
         "selection": Elitist(),
         "mutation": NoMutation(),
-        "initial_thetas": np.full([COUNT, 1], 100.0, np.float32),
         "seed": 0,
     }
     return Evolution(**{**settings, **changes})
+
+
+def advance(evo, members, inner_states, generation, memory=None):
+    """The outcome of a generation; trainers remember the members as begun."""
+    if memory is None:
+        memory = evo.trainers.begin(members, members)
+    return evo.next(members, memory, inner_states, generation)
 
 
 def members_of(values, **changes):
@@ -118,7 +125,9 @@ def test_scores_are_the_programs():
 
 def test_the_number_of_an_outer_step_says_its_task():
     evo = evolution()
-    steps = [evo.next(FALLING, INNER_STATES, g).task_steps for g in range(2)]
+    steps = [
+        advance(evo, FALLING, INNER_STATES, g).task_steps for g in range(2)
+    ]
     assert evo.program.step_tasks == [0, 1, 0, 1, 0, 1]
     np.testing.assert_array_equal(steps, [[2, 1], [1, 2]])
 
@@ -134,7 +143,7 @@ def test_scoring_problems_change_when_they_are_redrawn():
 
 def test_the_worst_start_from_copies_of_the_best():
     evo = evolution()
-    outcome = evo.next(FALLING, INNER_STATES, generation=0)
+    outcome = advance(evo, FALLING, INNER_STATES, generation=0)
     parents = np.array([row["parent"] for row in outcome.child_rows])
     worst, best = [1, 4], {2, 5}  # Scores -0.5, -1.5 and -7.5, -6.5.
     assert set(parents[worst]) <= best
@@ -147,7 +156,7 @@ def test_the_worst_start_from_copies_of_the_best():
 
 def test_children_are_trained_by_their_trainers():
     evo = evolution()
-    outcome = evo.next(FALLING, INNER_STATES, generation=0)
+    outcome = advance(evo, FALLING, INNER_STATES, generation=0)
     for i, row in enumerate(outcome.child_rows):
         start = FALLING.thetas[row["parent"], 0]
         teacher = FALLING.thetas[row["trainer"], 0]
@@ -160,16 +169,18 @@ def test_children_are_trained_by_their_trainers():
 
 def test_a_better_child_takes_its_members_place_and_no_other_does():
     values = [-5.0, -1.0, -8.0, -3.0, -2.0, -7.0, -4.0, -6.0]
-    rising = np.array([1.0] * COUNT)  # Frozen trainers that make all worse.
     evo = evolution(
         trainers=FrozenTrainers(),
-        initial_thetas=rising[:, None].astype(np.float32),
         schedule=dataclasses.replace(SCHEDULE, outer_steps=1),
     )
     seed_offset = evo.score(FALLING, 0).scores[0] - FALLING.thetas[0, 0]
     members = members_of(values)
     members.scores = members.thetas[:, 0] + seed_offset
-    outcome = evo.next(members, INNER_STATES, generation=0)
+    rising = {  # Trainers that make all worse.
+        "thetas": np.ones([COUNT, 1], np.float32),
+        "ids": np.arange(COUNT),
+    }
+    outcome = advance(evo, members, INNER_STATES, 0, memory=rising)
     # Only copies of the best are still better than the worst, which they
     # replace; theirs is a step worse than their parents'.
     np.testing.assert_array_equal(np.flatnonzero(outcome.accepted), [1, 4])
@@ -188,7 +199,7 @@ def test_a_better_child_takes_its_members_place_and_no_other_does():
 def test_redraw_scores_everyone_again_before_selection():
     evo = evolution()
     stale = dataclasses.replace(FALLING, scores=np.zeros(COUNT, np.float32))
-    outcome = evo.next(stale, INNER_STATES, SCHEDULE.redraw_every)
+    outcome = advance(evo, stale, INNER_STATES, SCHEDULE.redraw_every)
     (rescored, new_seed), (_, child_seed) = evo.program.scored
     np.testing.assert_array_equal(rescored, FALLING.thetas)
     assert new_seed == child_seed
@@ -202,20 +213,21 @@ def test_redraw_scores_everyone_again_before_selection():
 @pytest.mark.parametrize("generation", [0, 1, 3, 5])
 def test_between_redraws_only_children_are_scored(generation):
     evo = evolution()
-    evo.next(FALLING, INNER_STATES, generation)
+    advance(evo, FALLING, INNER_STATES, generation)
     assert len(evo.program.scored) == 1
 
 
 def test_a_generation_follows_from_seed_and_number():
     first, again = evolution(), evolution()
     outcomes = [
-        evo.next(FALLING, INNER_STATES, generation=5) for evo in (first, again)
+        advance(evo, FALLING, INNER_STATES, generation=5)
+        for evo in (first, again)
     ]
     assert outcomes[0].child_rows == outcomes[1].child_rows
     assert first.program.step_seeds == again.program.step_seeds
     for other in (
-        evolution(seed=1).next(FALLING, INNER_STATES, generation=5),
-        evolution().next(FALLING, INNER_STATES, generation=6),
+        advance(evolution(seed=1), FALLING, INNER_STATES, generation=5),
+        advance(evolution(), FALLING, INNER_STATES, generation=6),
     ):
         ours = [row["parent"] for row in outcomes[0].child_rows]
         ours += [row["trainer"] for row in outcomes[0].child_rows]
@@ -228,7 +240,7 @@ def test_every_outer_step_and_every_scoring_has_its_own_seed():
     evo = evolution()
     members, states = FALLING, INNER_STATES
     for generation in range(6):
-        members, states, *_ = evo.next(members, states, generation)
+        members, _, states, *_ = advance(evo, members, states, generation)
     steps = evo.program.step_seeds
     scorings = {seed for _, seed in evo.program.scored}
     assert len(steps) == 6 * SCHEDULE.outer_steps
@@ -242,7 +254,7 @@ def test_ids_of_children_are_new():
     members, states = FALLING, INNER_STATES
     first_child = SCHEDULE.candidates * COUNT
     for generation in range(3):
-        outcome = evo.next(members, states, generation)
+        outcome = advance(evo, members, states, generation)
         ids = [row["id"] for row in outcome.child_rows]
         start = first_child + generation * COUNT
         assert ids == list(range(start, start + COUNT))
@@ -251,6 +263,7 @@ def test_ids_of_children_are_new():
 
 TRAINERS = [
     SelfTraining(fresh=0.5),
+    League(fresh=0.5),
     FrozenTrainers(fresh=0.5),
     FixedTrainer(trainer=get("adam"), fresh=0.5),
 ]
@@ -266,7 +279,7 @@ def test_slots_start_anew_or_go_on(trainers, fresh, starts):
         selection=NoSelection(),
         trainers=dataclasses.replace(trainers, fresh=fresh),
     )
-    after = evo.next(members, INNER_STATES, 0).members
+    after = advance(evo, members, INNER_STATES, 0).members
     assert set(after.slot_steps.tolist()) == starts
     assert after.slot_steps.dtype == np.int32
     np.testing.assert_array_equal(after.slots["updates"], 4.0 + 3.0)
@@ -278,29 +291,29 @@ def test_chance_decides_whose_slots_start_anew():
         FALLING, slot_steps=np.full(COUNT, 30, np.int32)
     )
     steps = [
-        evo.next(members, INNER_STATES, g).members.slot_steps for g in (0, 1)
+        advance(evo, members, INNER_STATES, g).members.slot_steps
+        for g in (0, 1)
     ]
     assert set(np.ravel(steps)) == {3, 33}
     assert np.any(steps[0] != steps[1])
 
 
 def test_a_fixed_trainer_is_not_of_the_population():
-    evo = evolution(trainers=TRAINERS[2])
-    outcome = evo.next(FALLING, INNER_STATES, 0)
+    evo = evolution(trainers=TRAINERS[3])
+    outcome = advance(evo, FALLING, INNER_STATES, 0)
     assert {row["trainer"] for row in outcome.child_rows} == {-1}
 
 
 def test_no_selection_takes_every_child():
     evo = evolution(selection=NoSelection())
-    outcome = evo.next(FALLING, INNER_STATES, 0)
+    outcome = advance(evo, FALLING, INNER_STATES, 0)
     assert outcome.accepted.all()
     assert outcome.inner_states is INNER_STATES  # Nothing to copy.
 
 
 def test_winner_take_all_copies_the_best():
-    outcome = evolution(selection=WinnerTakeAll()).next(
-        FALLING, INNER_STATES, 0
-    )
+    evo = evolution(selection=WinnerTakeAll())
+    outcome = advance(evo, FALLING, INNER_STATES, 0)
     assert {row["parent"] for row in outcome.child_rows} == {2}
     for state, before in zip(outcome.inner_states, INNER_STATES, strict=True):
         np.testing.assert_array_equal(state, before[2])
@@ -310,15 +323,40 @@ def test_children_inherit_mutated_multipliers():
     multipliers = np.full(COUNT, 2.0)
     members = dataclasses.replace(FALLING, multipliers=multipliers)
     evo = evolution(mutation=LogNormal(), selection=NoSelection())
-    outcome = evo.next(members, INNER_STATES, 0)
+    outcome = advance(evo, members, INNER_STATES, 0)
     rows = np.array([row["multiplier"] for row in outcome.child_rows])
     np.testing.assert_array_equal(outcome.members.multipliers, rows)
     assert len(set(rows)) > 1
     np.testing.assert_array_equal(members.multipliers, 2.0)
 
 
+def test_a_league_learns_from_its_students():
+    evo = evolution(trainers=League(size=3))
+    begun = evo.trainers.begin(FALLING, FALLING)
+    outcome = advance(evo, FALLING, INNER_STATES, 0)
+    rows = [row for row in outcome.child_rows if row["accepted"]]
+    # The best of FALLING are those that lower most.
+    assert {row["trainer"] for row in outcome.child_rows} <= {2, 5, 7}
+    best = min(rows, key=lambda row: row["score"])
+    assert best["id"] in outcome.memory["ids"]  # It has entered.
+    assert begun["ids"].tolist() == [2, 5, 7]  # Not changed in place.
+
+
+def test_children_of_a_league_take_their_trainers_multiplier():
+    evo = evolution(trainers=League(size=2), selection=NoSelection())
+    memory = evo.trainers.begin(FALLING, FALLING)
+    memory["multipliers"] = np.array([0.5, np.nan])
+    members = dataclasses.replace(FALLING, multipliers=np.full(COUNT, 2.0))
+    rows = advance(evo, members, INNER_STATES, 0, memory).child_rows
+    first, second = memory["ids"]
+    expected = {first: 0.5, second: 2.0}  # Nobody yet: the parent's.
+    assert {row["trainer"] for row in rows} == set(expected)
+    for row in rows:
+        assert row["multiplier"] == expected[row["trainer"]]
+
+
 def test_members_are_not_changed_in_place():
     before = {k: np.copy(v) for k, v in vars(FALLING).items() if k != "slots"}
-    evolution(mutation=LogNormal()).next(FALLING, INNER_STATES, 0)
+    advance(evolution(mutation=LogNormal()), FALLING, INNER_STATES, 0)
     for name, value in before.items():
         np.testing.assert_array_equal(getattr(FALLING, name), value)

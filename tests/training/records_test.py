@@ -87,9 +87,8 @@ def test_child_rows(members):
     )
     rows = records.child_rows(
         4,
-        members,
         children,
-        drawn=np.array([2, -1, 2, 0]),
+        trainers=np.array([12, -1, 12, 10]),
         accepted=np.array([True, False, True, False]),
     )
     assert rows == [

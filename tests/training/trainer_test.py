@@ -211,7 +211,7 @@ def test_frozen_trainers_are_random_or_the_members_of_the_start(recording):
     for chosen in (False, True):
         trainer = tiny.trainer(trainers=FrozenTrainers(chosen=chosen))
         trainer.fit(0)
-        begun = trainer.get_state()["initial_thetas"]
+        begun = trainer.get_state()["memory"]["thetas"]
         expected = trainer.members.thetas if chosen else drawn
         np.testing.assert_array_equal(begun, expected)
 

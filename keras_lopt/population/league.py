@@ -1,0 +1,103 @@
+"""A league: members of now and before train, those most that train well.
+
+A rule that trains models well need not train rules well, so trainers are not
+chosen by their score but by what their students gained. Past members stay in
+play as in a hall of fame (Rosin and Belew 1997, "New methods for competitive
+coevolution") or the league of AlphaStar (Vinyals et al. 2019).
+"""
+
+import dataclasses
+
+import numpy as np
+
+from keras_lopt.checks import check_integer, check_number
+from keras_lopt.population.trainers import Teachers, Trainers
+
+NEW_MERIT = 0.5  # Of one that has not trained anybody yet.
+LEAST_CHANCE = 1e-3  # Next to a merit of 1: nobody is given up for good.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class League(Trainers):
+    """Members are trained by those of a league, drawn by their merit.
+
+    The league begins with members of the start. The best member enters after
+    every generation, in place of the one of least merit. Merit is a moving
+    average of how the trainer's students ranked in their generation by what
+    they gained: 1 for the most, 0 for one that was not accepted.
+
+    A trainer's steps are as long as its rule makes them. A child's update
+    multiplier is therefore mutated from that of its trainer's last student who
+    was accepted, and from its parent's only where there was none.
+
+    Args:
+        size: Of the league.
+        sharpness: A trainer's chance is in proportion to merit^sharpness.
+        memory_rate: Weight of a new student in the moving average.
+    """
+
+    size: int = 8
+    sharpness: float = 3.0
+    memory_rate: float = 0.3
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_integer("size", self.size, 1)
+        check_number("sharpness", self.sharpness, "[0, inf)")
+        check_number("memory_rate", self.memory_rate, "(0, 1]")
+
+    def begin(self, drawn, chosen):
+        del drawn
+        count = min(self.size, len(chosen.ids))
+        best = np.argsort(chosen.scores, kind="stable")[:count]
+        vacant = self.size - count
+        return {
+            "thetas": np.pad(chosen.thetas[best], ((0, vacant), (0, 0))),
+            "ids": np.pad(chosen.ids[best], (0, vacant), constant_values=-1),
+            "merits": np.pad(np.full(count, NEW_MERIT), (0, vacant)),
+            "multipliers": np.full(self.size, np.nan),
+        }
+
+    def draw(self, members, memory, rng):
+        chances = memory["merits"] ** self.sharpness + LEAST_CHANCE
+        chances = np.where(memory["ids"] >= 0, chances, 0.0)
+        count = len(members.ids)
+        drawn = rng.choice(self.size, count, p=chances / chances.sum())
+        return Teachers(
+            memory["thetas"][drawn],
+            memory["ids"][drawn],
+            memory["multipliers"][drawn],
+        )
+
+    def learn(self, memory, teachers, children, gains, members):
+        memory = {k: v.copy() for k, v in memory.items()}
+        merits, multipliers = memory["merits"], memory["multipliers"]
+        # The one that gained most is the last to say the multiplier.
+        for i in np.argsort(gains, kind="stable"):
+            place = np.flatnonzero(memory["ids"] == teachers.ids[i])[0]
+            merits[place] += self.memory_rate * (
+                _merit(gains, i) - merits[place]
+            )
+            if gains[i] > -np.inf:
+                multipliers[place] = children.multipliers[i]
+        self._enter(memory, members)
+        return memory
+
+    def _enter(self, memory, members):
+        """The best member enters, unless it is in."""
+        best = members.best
+        if members.ids[best] in memory["ids"]:
+            return
+        vacant = memory["ids"] < 0
+        place = np.argmin(np.where(vacant, -1.0, memory["merits"]))
+        memory["thetas"][place] = members.thetas[best]
+        memory["ids"][place] = members.ids[best]
+        memory["merits"][place] = NEW_MERIT
+        memory["multipliers"][place] = np.nan
+
+
+def _merit(gains, i):
+    """Of student i: the share of the others that gained less."""
+    if gains[i] == -np.inf:
+        return 0.0
+    return np.sum(gains < gains[i]) / max(1, len(gains) - 1)
