@@ -7,7 +7,7 @@ from keras_lopt.rules.base import PerTensorRule
 
 #: Vectors that are worth it: a step of four took an eighth longer so.
 FEWEST_JOINED = 8
-LARGEST_JOINED = blocks.FEWEST - 1  # Entries of a vector.
+LARGEST_JOINED = 4096  # Entries of a vector: longer ones pay for themselves.
 
 
 class PerceptronRule(PerTensorRule):
