@@ -20,12 +20,13 @@ from keras_lopt.rules.hyperparameters import (
     check_finite,
     check_positive,
 )
+from keras_lopt.rules.perceptron_rule import PerceptronRule
 from keras_lopt.rules.registry import register
 
 
 @register("adafac_mlp")
 @dataclasses.dataclass(frozen=True)
-class AdafacMLPRule(ShapedTensorRule):
+class AdafacMLPRule(PerceptronRule, ShapedTensorRule):
     """MLP on 28 normalised features of an entry and 11 of the time.
 
     step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
@@ -59,8 +60,8 @@ class AdafacMLPRule(ShapedTensorRule):
     def _sizes(self):
         zero = ops.zeros((1,))
         slots = self.init_tensor_slots(None, (1,))
-        entries = history.history_entries(zero, zero, slots)
-        count = sum(map(len, blocks.whole(self._features, entries)))
+        entries = self.entries(zero, zero, slots)
+        count = sum(map(len, blocks.whole(self.features, entries)))
         inputs = count + len(networks.TIME_SCALES)
         return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
 
@@ -97,7 +98,7 @@ class AdafacMLPRule(ShapedTensorRule):
         del theta
         return history.init_history(shape)
 
-    def _features(self, entries):
+    def features(self, entries):
         """Before normalisation: lists of tensors, or of parts of them."""
         momenta = entries["momenta"]
         scale = history.inverse_scale(entries)
@@ -111,8 +112,8 @@ class AdafacMLPRule(ShapedTensorRule):
             *factored_features(entries, full_epsilon=1e-6),
         ]
 
-    def update_tensor(self, theta, grad, param, slots, signals):
-        slots = history.update_history(
+    def accumulate(self, theta, grad, slots):
+        return history.update_history(
             slots,
             grad,
             learned_decays(history.MOMENTUM_DECAYS, theta["momentum_offsets"]),
@@ -121,14 +122,6 @@ class AdafacMLPRule(ShapedTensorRule):
             ),
             learned_decays(history.FACTORED_DECAYS, theta["factored_offsets"]),
         )
-        delta = blocks.normalized_perceptron(
-            theta,
-            self._features,
-            history.history_entries(grad, param, slots),
-            networks.time_embed_tanh(signals["step"]),
-            self._delta,
-        )
-        return delta, slots
 
-    def _delta(self, outputs):
-        return -networks.step_of(outputs, self.exp_mult) * self.step_mult
+    def entries(self, grad, param, slots):
+        return history.history_entries(grad, param, slots)

@@ -166,19 +166,32 @@ class PerTensorRule(Rule):
 
     def update(self, theta, grads, params, slots, signals):
         self.check_signals(signals)
-        deltas, new_slots = [], []
+        tensors = []
         for grad, param, tensor_slots in zip(grads, params, slots, strict=True):
             shape = self._given_shape(param)
-            delta, tensor_slots = self.update_tensor(
-                theta,
-                ops.reshape(ops.cast(grad, "float32"), shape),
-                ops.reshape(ops.cast(param, "float32"), shape),
-                tensor_slots,
-                signals,
+            grad, param = (
+                ops.reshape(ops.cast(t, "float32"), shape)
+                for t in (grad, param)
             )
-            deltas.append(ops.reshape(delta, param.shape))
-            new_slots.append(tensor_slots)
-        return deltas, new_slots
+            tensors.append((grad, param, tensor_slots))
+        results = self.update_tensors(theta, tensors, signals)
+        deltas = [
+            ops.reshape(delta, param.shape)
+            for (delta, _), param in zip(results, params)
+        ]
+        return deltas, [tensor_slots for _, tensor_slots in results]
+
+    def update_tensors(self, theta, tensors, signals):
+        """A list of `update_tensor`, from one of its arguments.
+
+        Args:
+            theta: Dict of arrays.
+            tensors: List of gradient, parameter and slots.
+            signals: Dict of scalars.
+        """
+        return [
+            self.update_tensor(theta, *tensor, signals) for tensor in tensors
+        ]
 
     def _given_shape(self, param):
         return (-1,)

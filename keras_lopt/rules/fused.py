@@ -14,13 +14,13 @@ from keras import ops
 from keras_lopt.checks import check_integer, check_number
 from keras_lopt.rules import blocks, networks
 from keras_lopt.rules.accumulators import inverse_root
-from keras_lopt.rules.base import PerTensorRule
+from keras_lopt.rules.perceptron_rule import PerceptronRule
 from keras_lopt.rules.registry import register
 
 
 @register("fused")
 @dataclasses.dataclass(frozen=True)
-class FusedRule(PerTensorRule):
+class FusedRule(PerceptronRule):
     """MLP on 11 normalised features of an entry and 11 of the time.
 
     step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
@@ -49,8 +49,8 @@ class FusedRule(PerTensorRule):
     @property
     def num_entry_features(self):
         zero = ops.zeros((1,))
-        entries = self._entries(zero, zero, self.init_tensor_slots(None, 1))
-        return sum(map(len, blocks.whole(self._features, entries)))
+        entries = self.entries(zero, zero, self.init_tensor_slots(None, 1))
+        return sum(map(len, blocks.whole(self.features, entries)))
 
     @property
     def _sizes(self):
@@ -70,7 +70,8 @@ class FusedRule(PerTensorRule):
             "second_moment": ops.zeros((size,)),
         }
 
-    def _accumulate(self, grad, slots):
+    def accumulate(self, theta, grad, slots):
+        del theta
         decays = ops.convert_to_tensor(self.momentum_decays, "float32")[:, None]
         decay = self.second_moment_decay
         return {
@@ -79,7 +80,7 @@ class FusedRule(PerTensorRule):
             + (1.0 - decay) * grad * grad,
         }
 
-    def _entries(self, grad, param, slots):
+    def entries(self, grad, param, slots):
         return {
             "grad": grad[None],
             "param": param[None],
@@ -87,7 +88,7 @@ class FusedRule(PerTensorRule):
             "second_moment": slots["second_moment"][None],
         }
 
-    def _features(self, entries):
+    def features(self, entries):
         """Before normalisation: lists of tensors, or of parts of them."""
         (grad,), momenta = entries["grad"], entries["momenta"]
         (second_moment,) = entries["second_moment"]
@@ -101,17 +102,3 @@ class FusedRule(PerTensorRule):
             [scale],
             [grad * scale],
         ]
-
-    def update_tensor(self, theta, grad, param, slots, signals):
-        slots = self._accumulate(grad, slots)
-        delta = blocks.normalized_perceptron(
-            theta,
-            self._features,
-            self._entries(grad, param, slots),
-            networks.time_embed_tanh(signals["step"]),
-            self._delta,
-        )
-        return delta, slots
-
-    def _delta(self, outputs):
-        return -networks.step_of(outputs, self.exp_mult) * self.step_mult

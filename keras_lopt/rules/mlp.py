@@ -8,18 +8,18 @@ from keras import ops
 
 from keras_lopt.rules import blocks, networks, published_shapes
 from keras_lopt.rules.accumulators import moving_averages
-from keras_lopt.rules.base import PerTensorRule
 from keras_lopt.rules.hyperparameters import (
     check_counts,
     check_finite,
     check_positive,
 )
+from keras_lopt.rules.perceptron_rule import PerceptronRule
 from keras_lopt.rules.registry import register
 
 
 @register("mlp")
 @dataclasses.dataclass(frozen=True)
-class MLPRule(PerTensorRule):
+class MLPRule(PerceptronRule):
     """MLP on gradient, parameter, six momenta, and 11 features of the time.
 
     step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
@@ -53,9 +53,8 @@ class MLPRule(PerTensorRule):
     @property
     def _sizes(self):
         zero = ops.zeros((1,))
-        momenta = ops.zeros((len(self.momentum_decays), 1))
-        entries = self._entries(zero, zero, momenta)
-        count = sum(map(len, blocks.whole(self._features, entries)))
+        entries = self.entries(zero, zero, self.init_tensor_slots(None, 1))
+        count = sum(map(len, blocks.whole(self.features, entries)))
         inputs = count + len(networks.TIME_SCALES)
         return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
 
@@ -81,22 +80,13 @@ class MLPRule(PerTensorRule):
         del theta
         return {"momenta": ops.zeros((len(self.momentum_decays), size))}
 
-    def _entries(self, grad, param, momenta):
-        return {"grad": grad[None], "param": param[None], "momenta": momenta}
-
-    def _features(self, entries):
-        return [entries["grad"], entries["param"], entries["momenta"]]
-
-    def update_tensor(self, theta, grad, param, slots, signals):
+    def accumulate(self, theta, grad, slots):
+        del theta
         momenta = moving_averages(self.momentum_decays, slots["momenta"], grad)
-        delta = blocks.normalized_perceptron(
-            theta,
-            self._features,
-            self._entries(grad, param, momenta),
-            networks.time_embed_tanh(signals["step"]),
-            self._delta,
-        )
-        return delta, {"momenta": momenta}
+        return {"momenta": momenta}
 
-    def _delta(self, outputs):
-        return -networks.step_of(outputs, self.exp_mult) * self.step_mult
+    def entries(self, grad, param, slots):
+        return {"grad": grad[None], "param": param[None], **slots}
+
+    def features(self, entries):
+        return [entries["grad"], entries["param"], entries["momenta"]]
