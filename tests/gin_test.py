@@ -12,9 +12,9 @@ from keras_lopt.population import (
     FixedTrainer,
     FrozenTrainers,
     Grid,
+    League,
     LogNormal,
     NoSelection,
-    SelfTraining,
 )
 from keras_lopt.rules import AdamRule
 from tests import tiny
@@ -25,10 +25,10 @@ FRAGMENTS = [path for path in FILES if path.parent != tiny.CONFIGS]
 
 #: Who trains whom, selection and mutation of the experiments.
 EXPERIMENTS = {
-    "quickstart.gin": (SelfTraining, Elitist, LogNormal),
-    "tiny.gin": (SelfTraining, Elitist, LogNormal),
-    "mixture.gin": (SelfTraining, Elitist, LogNormal),
-    "population_one.gin": (SelfTraining, Elitist, LogNormal),
+    "quickstart.gin": (League, Elitist, LogNormal),
+    "tiny.gin": (League, Elitist, LogNormal),
+    "mixture.gin": (League, Elitist, LogNormal),
+    "population_one.gin": (League, Elitist, LogNormal),
     "selection_only.gin": (FrozenTrainers, Elitist, LogNormal),
     "adam_outer.gin": (FixedTrainer, Elitist, LogNormal),
     "adam_outer_no_selection.gin": (FixedTrainer, NoSelection, Grid),

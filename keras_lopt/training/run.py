@@ -74,7 +74,7 @@ def run(
         rule=(rule, Rule),
         estimator=(estimator, Estimator),
         schedule=(schedule or Schedule(), Schedule),
-        trainers=(trainers or population.SelfTraining(), population.Trainers),
+        trainers=(trainers or population.League(), population.Trainers),
         selection=(selection or population.Elitist(), population.Selection),
         mutation=(mutation or population.NoMutation(), population.Mutation),
     )

@@ -2,8 +2,7 @@
 
 After Metz, Freeman, Maheswaranathan, Sohl-Dickstein 2021, "Training Learned
 Optimizers with Randomly Initialized Learned Optimizers" (arXiv 2101.07367).
-The paper does not say who trains whom, how long a generation is, or what is
-mutated: here these are settings.
+Who trains whom, how long a generation is and what is mutated are settings.
 """
 
 import time
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt.population import Elitist, LogNormal, Members, SelfTraining
+from keras_lopt.population import Elitist, League, LogNormal, Members
 from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Mixture
 from keras_lopt.training import records
@@ -78,7 +77,7 @@ class PopulationTrainer:
         self.mixture = Mixture.of(task)
         self.estimator = estimator
         self.schedule = schedule or Schedule()
-        self.trainers = trainers or SelfTraining()
+        self.trainers = trainers or League()
         self.selection = selection or Elitist()
         self.mutation = mutation or LogNormal()
         self.strategy = strategy or tf.distribute.get_strategy()
@@ -142,6 +141,7 @@ class PopulationTrainer:
             self._program.outer_update.blank_slots(count),
             ids,
             len(self.mixture.tasks),
+            self.mutation.start,
         )
 
     def fit(self, generations, callbacks=()):
