@@ -33,7 +33,7 @@ class Members:
     parents: np.ndarray
 
     @classmethod
-    def initial(cls, thetas, slots, ids, tasks=1, multiplier=1.0):
+    def initial(cls, thetas, slots, ids, tasks=1):
         """Members before any training, not scored yet on any of `tasks`."""
         count = len(thetas)
         # The types of what training puts in their place, so that a checkpoint
@@ -43,7 +43,7 @@ class Members:
             thetas=thetas,
             slots=slots,
             slot_steps=np.zeros(count, np.int32),
-            multipliers=np.full(count, float(multiplier)),
+            multipliers=np.ones(count),
             scores=unknown,
             train_losses=unknown,
             task_scores=np.tile(unknown[:, None], tasks),

@@ -9,16 +9,7 @@ from keras_lopt.checks import check_number, check_numbers
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """How children's multipliers follow from their parents'.
-
-    Args:
-        start: Multiplier of the members of the start.
-    """
-
-    start: float = dataclasses.field(default=1.0, kw_only=True)
-
-    def __post_init__(self):
-        check_number("start", self.start, "(0, inf)")
+    """How children's multipliers follow from their parents'."""
 
     def mutate(self, values, rng):
         """[p] new values from [p] values."""
@@ -43,7 +34,6 @@ class LogNormal(Mutation):
         low: Floor. Greedy selection shrinks every multiplier to it, so it must
             not be negligible.
         high: Ceiling.
-        start: As for `Mutation`.
     """
 
     spread: float = 1.0
@@ -51,7 +41,6 @@ class LogNormal(Mutation):
     high: float = 8.0
 
     def __post_init__(self):
-        super().__post_init__()
         check_number("spread", self.spread, "[0, inf)")
         for field in ("low", "high"):
             check_number(field, getattr(self, field), "(0, inf)")
@@ -72,13 +61,11 @@ class Perturb(Mutation):
 
     Args:
         factors: What a value is multiplied by, one of these at random.
-        start: As for `Mutation`.
     """
 
     factors: tuple[float, ...] = (0.8, 1.2)
 
     def __post_init__(self):
-        super().__post_init__()
         check_numbers("factors", self.factors, "(0, inf)")
 
     def mutate(self, values, rng):
@@ -93,13 +80,11 @@ class Grid(Mutation):
 
     Args:
         values: One or more positive numbers.
-        start: Of no use: values are from the grid.
     """
 
     values: tuple[float, ...]
 
     def __post_init__(self):
-        super().__post_init__()
         check_numbers("values", self.values, "(0, inf)")
 
     def mutate(self, values, rng):

@@ -141,7 +141,6 @@ class PopulationTrainer:
             self._program.outer_update.blank_slots(count),
             ids,
             len(self.mixture.tasks),
-            self.mutation.start,
         )
 
     def fit(self, generations, callbacks=()):

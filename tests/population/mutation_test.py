@@ -109,17 +109,3 @@ def test_refuses_factors_that_are_not_positive(kind, field, values):
         f"`{field}` must be one or more finite numbers in (0, inf), as a "
         f"tuple. Received: {field}={values!r}"
     )
-
-
-@pytest.mark.parametrize(
-    "kind", [NoMutation, LogNormal, Perturb, lambda **k: Grid((1.0,), **k)]
-)
-@pytest.mark.parametrize("start", [0.0, -1.0, float("nan"), "1", True])
-def test_the_multiplier_of_the_start_is_positive(kind, start):
-    assert kind().start == 1.0 and kind(start=8.0).start == 8.0
-    with pytest.raises(
-        ValueError,
-        match=r"`start` must be a finite number in \(0, inf\). "
-        f"Received: start={start!r}",
-    ):
-        kind(start=start)

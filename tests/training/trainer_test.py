@@ -9,7 +9,6 @@ import pytest
 from keras_lopt.population import (
     Elitist,
     FrozenTrainers,
-    LogNormal,
     NoSelection,
     WinnerTakeAll,
 )
@@ -207,12 +206,6 @@ def test_members_are_the_best_candidates(recording):
     assert np.all(three.members.scores <= two.members.scores)
     assert set(three.members.ids) <= set(range(12))
     assert set(three.members.parents) == {-1}
-
-
-def test_members_begin_with_the_multiplier_of_the_start():
-    trainer = tiny.trainer(mutation=LogNormal(spread=0.0, start=4.0))
-    history = trainer.fit(1)
-    assert [row["best_multiplier"] for row in history] == [4.0, 4.0]
 
 
 def test_frozen_trainers_are_random_or_the_members_of_the_start(recording):
