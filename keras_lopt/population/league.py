@@ -27,8 +27,9 @@ class League(Trainers):
     they gained: 1 for the most, 0 for one that was not accepted.
 
     A trainer's steps are as long as its rule makes them. A child's update
-    multiplier is therefore mutated from that of its trainer's last student who
-    was accepted, and from its parent's only where there was none.
+    multiplier is therefore mutated from that of a former student of its
+    trainer: of the last generation in which one was accepted, the one that
+    gained most. Where there was none it is mutated from its parent's.
 
     Args:
         size: Of the league.
@@ -71,15 +72,18 @@ class League(Trainers):
 
     def learn(self, memory, teachers, children, gains, members):
         memory = {k: v.copy() for k, v in memory.items()}
-        merits, multipliers = memory["merits"], memory["multipliers"]
-        # The one that gained most is the last to say the multiplier.
-        for i in np.argsort(gains, kind="stable"):
-            place = np.flatnonzero(memory["ids"] == teachers.ids[i])[0]
-            merits[place] += self.memory_rate * (
-                _merit(gains, i) - merits[place]
-            )
-            if gains[i] > -np.inf:
-                multipliers[place] = children.multipliers[i]
+        ranks = _ranks(gains)
+        for i in set(teachers.ids):
+            place = np.flatnonzero(memory["ids"] == i)[0]
+            students = np.flatnonzero(teachers.ids == i)
+            # The weight of so many students one after the other.
+            weight = 1.0 - (1.0 - self.memory_rate) ** len(students)
+            merit = memory["merits"][place]
+            merit += weight * (ranks[students].mean() - merit)
+            memory["merits"][place] = merit
+            best = students[np.argmax(gains[students])]
+            if gains[best] > -np.inf:
+                memory["multipliers"][place] = children.multipliers[best]
         self._enter(memory, members)
         return memory
 
@@ -96,8 +100,8 @@ class League(Trainers):
         memory["multipliers"][place] = np.nan
 
 
-def _merit(gains, i):
-    """Of student i: the share of the others that gained less."""
-    if gains[i] == -np.inf:
-        return 0.0
-    return np.sum(gains < gains[i]) / max(1, len(gains) - 1)
+def _ranks(gains):
+    """[p]: 1 for the largest gain, down to above 0; 0 for one of -inf."""
+    less = np.sum(gains[None, :] < gains[:, None], axis=1)
+    ranks = less / (len(gains) - 1) if len(gains) > 1 else np.ones(1)
+    return np.where(gains > -np.inf, ranks, 0.0)

@@ -177,7 +177,7 @@ class PerTensorRule(Rule):
         results = self.update_tensors(theta, tensors, signals)
         deltas = [
             ops.reshape(delta, param.shape)
-            for (delta, _), param in zip(results, params)
+            for (delta, _), param in zip(results, params, strict=True)
         ]
         return deltas, [tensor_slots for _, tensor_slots in results]
 

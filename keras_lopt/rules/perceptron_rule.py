@@ -77,4 +77,4 @@ class PerceptronRule(PerTensorRule):
 
 
 def _is_small(param):
-    return len(param.shape) == 1 and param.shape[0] <= LARGEST_JOINED
+    return len(param.shape) == 1 and 0 < param.shape[0] <= LARGEST_JOINED

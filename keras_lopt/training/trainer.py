@@ -191,7 +191,8 @@ class PopulationTrainer:
         outcome = self._evolution.next(
             self.members, self.memory, self.inner_states, self.generation
         )
-        self.members, self.memory, self.inner_states = outcome[:3]
+        self.members, self.memory = outcome.members, outcome.memory
+        self.inner_states = outcome.inner_states
         self.task_steps = self.task_steps + outcome.task_steps
         self.last_generation = outcome.child_rows
         self.generation += 1

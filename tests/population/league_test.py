@@ -77,6 +77,19 @@ def test_merit_is_a_moving_average_of_ranks():
     assert merits == pytest.approx({k: 0.25 + r / 2 for k, r in ranks.items()})
 
 
+def test_many_students_are_no_merit():
+    league = League(size=4, memory_rate=0.5)
+    memory = league.begin(STARTING, STARTING)
+    memory = learn(league, memory, [0] * 4, [1.0, 4.0, 2.0, 3.0])
+    merits = dict(zip(memory["ids"], memory["merits"]))
+    assert merits[0] == pytest.approx(0.5)  # Ranks 0, 1, 1/3, 2/3.
+    memory = learn(league, memory, [1, 1, 0, 0], [1.0, 2.0, 3.0, 4.0])
+    merits = dict(zip(memory["ids"], memory["merits"]))
+    weight = 1.0 - 0.5**2
+    assert merits[0] == pytest.approx(0.5 + weight * (5 / 6 - 0.5))
+    assert merits[1] == pytest.approx(0.5 + weight * (1 / 6 - 0.5))
+
+
 def test_those_with_merit_train(rng):
     league = League(size=4, sharpness=3.0)
     memory = league.begin(STARTING, STARTING)
@@ -119,8 +132,10 @@ def test_a_population_of_one_trains_itself(rng):
     memory = league.begin(alone, alone)
     teachers = league.draw(alone, memory, rng)
     assert teachers.ids.tolist() == [7]
-    memory = league.learn(memory, teachers, alone, np.array([1.0]), alone)
-    assert memory["merits"][0] < 0.5  # Nobody gained less.
+    better = league.learn(memory, teachers, alone, np.array([1.0]), alone)
+    assert better["merits"][0] > 0.5
+    worse = league.learn(memory, teachers, alone, np.array([-np.inf]), alone)
+    assert worse["merits"][0] < 0.5
 
 
 @pytest.mark.parametrize(
