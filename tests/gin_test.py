@@ -15,6 +15,7 @@ from keras_lopt.population import (
     League,
     LogNormal,
     NoSelection,
+    SelfTraining,
 )
 from keras_lopt.rules import AdamRule
 from tests import tiny
@@ -28,7 +29,7 @@ EXPERIMENTS = {
     "quickstart.gin": (League, Elitist, LogNormal),
     "tiny.gin": (League, Elitist, LogNormal),
     "mixture.gin": (League, Elitist, LogNormal),
-    "population_one.gin": (League, Elitist, LogNormal),
+    "population_one.gin": (SelfTraining, Elitist, LogNormal),
     "selection_only.gin": (FrozenTrainers, Elitist, LogNormal),
     "adam_outer.gin": (FixedTrainer, Elitist, LogNormal),
     "adam_outer_no_selection.gin": (FixedTrainer, NoSelection, Grid),

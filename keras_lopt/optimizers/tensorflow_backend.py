@@ -95,7 +95,8 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         """`rule.update`, compiled where `fit` does not compile the step too.
 
         On a CPU it does not by default, nor on several devices. The many small
-        operations of a rule take several times as long one by one.
+        operations of a rule take several times as long one by one. Eagerly,
+        as with `run_eagerly`, they do run one by one.
         """
         if tf.executing_eagerly():
             return self.rule.update(*args)

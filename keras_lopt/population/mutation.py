@@ -9,7 +9,10 @@ from keras_lopt.checks import check_number, check_numbers
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """How children's multipliers follow from their parents'."""
+    """How children's multipliers follow from those they begin with.
+
+    Those are their parents', or what the trainer's `Teachers` say.
+    """
 
     def mutate(self, values, rng):
         """[p] new values from [p] values."""
@@ -18,7 +21,7 @@ class Mutation:
 
 @dataclasses.dataclass(frozen=True)
 class NoMutation(Mutation):
-    """Children have their parents' multiplier."""
+    """Children keep the multiplier that they begin with."""
 
     def mutate(self, values, rng):
         del rng

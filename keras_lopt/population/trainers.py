@@ -20,6 +20,7 @@ class Teachers(NamedTuple):
 
     @classmethod
     def with_parents_multipliers(cls, thetas, ids):
+        """Teachers that say nothing of multipliers."""
         return cls(thetas, ids, np.full(len(ids), np.nan))
 
 

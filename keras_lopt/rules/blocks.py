@@ -17,8 +17,8 @@ from keras_lopt.rules import networks
 
 #: Entries of a block. A row longer than the second is a block of its own.
 SMALLEST, LARGEST, LONGEST_ROW = 256, 2**14, 2**16
-#: Longest part of a vector that is a row. Sums of squares are a row a feature,
-#: which has to stay in a cache beside the block.
+#: Longest part of a vector that is a row, where one divides it. Sums of squares
+#: are a row a feature, which has to stay in a cache beside the block.
 LONGEST_PART = 1024
 FEWEST = 2**15  # Entries of a tensor that is cut.
 
@@ -77,11 +77,7 @@ def layout(shape, constant):
     if size < FEWEST:
         return None
     if not constant:
-        row = _divisor(size, LONGEST_PART) or _divisor(size, LARGEST)
-        if row is None:
-            return None
-        block = _divisor(size // row, LARGEST // row, 1)
-        return Layout(1, size // row, (row,), block, True)
+        return _flat_layout(size)
     axis = min(constant)
     lead, rows, rest = math.prod(shape[:axis]), shape[axis], shape[axis + 1 :]
     row = math.prod(rest)
@@ -89,6 +85,17 @@ def layout(shape, constant):
         return None
     block = _divisor(rows, LARGEST // row, 1) if row < LARGEST else 1
     return Layout(lead, rows, rest, block) if block * row >= SMALLEST else None
+
+
+def _flat_layout(size):
+    """Of a tensor that is cut as a vector."""
+    for longest in (LONGEST_PART, LARGEST):
+        row = _divisor(size, longest)
+        if row is not None:
+            block = _divisor(size // row, LARGEST // row, 1)
+            if block * row >= LONGEST_PART:
+                return Layout(1, size // row, (row,), block, True)
+    return None
 
 
 def _divisor(number, most, least=SMALLEST):

@@ -87,7 +87,7 @@ class Evolution:
             generation + 1, children, teachers.ids, accepted
         )
         gains = members.scores[sources] - children.scores
-        gains = np.where(accepted & ~np.isnan(gains), gains, -np.inf)
+        gains = np.where(accepted, gains, -np.inf)
         members = members.replace_where(accepted, children)
         memory = self.trainers.learn(memory, teachers, children, gains, members)
         task_steps = np.bincount(

@@ -27,6 +27,7 @@ def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
     assert sgdm["ms_of_fit"] > 0.0 and sgdm["ms_of_step"] > 0.0
     expected = sgdm["ms_of_step"] / sgdm["ms_of_fit"]
     assert sgdm["share_of_step"] == pytest.approx(expected)
+    assert sgdm["first_seconds"] > 2 * sgdm["ms_of_fit"] / 1e3  # It compiles.
     written = json.loads((tmp_path / "fit_cost.json").read_text())
     assert written["rows"] == rows
     assert "8 weights" in written["work"]

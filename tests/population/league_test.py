@@ -118,14 +118,6 @@ def test_the_multiplier_is_that_of_the_student_that_gained_most(rng):
     assert nobody["multipliers"].tolist() == [2.0]
 
 
-def test_a_student_of_a_parent_that_diverged_gains_most():
-    league = League(size=4, memory_rate=1.0)
-    memory = league.begin(STARTING, STARTING)
-    memory = learn(league, memory, [0, 1, 2, 3], [np.inf, 2.0, 1.0, -np.inf])
-    merits = dict(zip(memory["ids"], memory["merits"]))
-    assert merits[0] == 1.0
-
-
 def test_a_population_of_one_trains_itself(rng):
     alone = members_of([0.5], first_id=7)
     league = League()

@@ -195,3 +195,12 @@ def test_large_vectors_are_left_alone(monkeypatch):
     monkeypatch.setattr(segments, "normalized_perceptron", None)
     rule = rules.get("fused")
     trained(rule, rule.update, draw([(5,), (4,), (6,)]), num_steps=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vectors_of_nothing_are_no_obstacle(name):
+    rule = rules.get(name)
+    update = tf.function(rule.update, autograph=False)
+    deltas, _ = trained(rule, update, draw([(3,), (0,), (2,)]), num_steps=1)
+    assert [d.shape.as_list() for d in deltas] == [[3], [0], [2]]
+    assert np.all(np.isfinite(np.concatenate(deltas)))

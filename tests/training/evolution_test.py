@@ -319,7 +319,7 @@ def test_winner_take_all_copies_the_best():
         np.testing.assert_array_equal(state, before[2])
 
 
-def test_children_inherit_mutated_multipliers():
+def test_children_have_mutated_multipliers():
     multipliers = np.full(COUNT, 2.0)
     members = dataclasses.replace(FALLING, multipliers=multipliers)
     evo = evolution(mutation=LogNormal(), selection=NoSelection())
