@@ -58,7 +58,8 @@ def draw(initializer, num_problems=PROBLEMS):
         (RandomMatrix("normal", (0.0, 1.5)), 9.0, 1.5),
         (RandomMatrix("uniform", (-0.5, 0.5)), 0.5, 0.5 / math.sqrt(3.0)),
     ],
-    ids=str,
+    # The same in every process that runs tests.
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_random_values_are_distributed_as_keras_says(name, bound, std):
     values = draw(name)
