@@ -22,6 +22,11 @@ _PARSE_ERRORS = (
 )
 
 
+# Files alone. gin would also take the folder of "runs/pes.gin" for a Python
+# package, which any folder `runs` in the working directory is, and fail on it.
+gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
+
+
 class ConfigError(ValueError):
     """An experiment's configuration that can't be used."""
 

@@ -67,6 +67,15 @@ def test_a_file_beside_the_caller_may_include_from_the_root(root, tmp_path):
     assert mine == Schedule(population=12, outer_steps=7)
 
 
+def test_a_folder_of_results_does_not_hide_an_included_file(
+    root, tmp_path, monkeypatch
+):
+    (tmp_path / "parts").mkdir()  # As `runs` is after a run.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert loaded(root).outer_steps == 7
+
+
 def test_later_files_and_then_bindings_override(root):
     write(root / "more.gin", "training.Schedule.population = 16")
     assert loaded(root, ["whole.gin", "more.gin"]).population == 16
