@@ -1,7 +1,6 @@
 """gin: the only place in the package that knows of it."""
 
 import copy
-import importlib.util  # noqa: F401  gin 0.5.0 needs it for relative includes.
 import os
 import re
 import tokenize

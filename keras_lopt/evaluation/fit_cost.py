@@ -1,16 +1,14 @@
 """What a learned optimizer costs in `fit`, next to Keras's Adam."""
 
-import json
 import os
 import time
 
 import keras
 import numpy as np
 
-from keras_lopt import rules
 from keras_lopt.checks import check_integer
 from keras_lopt.evaluation import tables
-from keras_lopt.evaluation.step_cost import ADAM
+from keras_lopt.evaluation.step_cost import ADAM, make_optimizer
 from keras_lopt.optimizers import LearnedOptimizer
 
 BATCH_SIZE = 128
@@ -55,7 +53,7 @@ class _Fit:
         self._x = rng.random((count, *self._model.input_shape[1:]), "float32")
         self._y = rng.integers(self._model.output_shape[-1], size=count)
         self._model.compile(
-            optimizer=_optimizer(name),
+            optimizer=make_optimizer(name),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
         start = time.perf_counter()
@@ -77,13 +75,6 @@ class _Fit:
             return {"ms_of_step": None, "share_of_step": None}
         ms = optimizer.cost(self._model)["learned_optimizer"]["ms"]
         return {"ms_of_step": ms, "share_of_step": ms / ms_of_fit}
-
-
-def _optimizer(name):
-    if name == ADAM:
-        return keras.optimizers.Adam()
-    rule = rules.get(name)
-    return LearnedOptimizer(rule, rule.init_theta(0), horizon=1000)
 
 
 def benchmark_fit(
@@ -113,7 +104,6 @@ def benchmark_fit(
     check_integer("repeats", repeats, 1)
     names = [ADAM, *rule_names]
     fits = [_Fit(name, make_model, steps) for name in names]
-    os.makedirs(out_dir, exist_ok=True)
     work = (
         f"fit of {make_model.__name__}, {make_model().count_params():,} "
         f"weights, batches of {BATCH_SIZE}, {steps} steps a call; by the "
@@ -139,6 +129,5 @@ def benchmark_fit(
     print(tables.title(COLUMNS))
     for row in rows:
         print(tables.line(COLUMNS, row))
-    with open(os.path.join(out_dir, "fit_cost.json"), "w") as file:
-        json.dump({"work": work, "rows": rows}, file, indent=1)
+    tables.write(os.path.join(out_dir, "fit_cost.json"), work, rows)
     return rows

@@ -1,7 +1,6 @@
 """What meta-training costs: inner steps a second, and where the time goes."""
 
 import dataclasses
-import json
 import os
 import time
 from typing import Any, ClassVar
@@ -192,8 +191,7 @@ def benchmark_meta(
         for case in cases:
             rows.append(case.row())
             print(tables.line(COLUMNS, rows[-1]), flush=True)
-    with open(os.path.join(out_dir, "meta_cost.json"), "w") as file:
-        json.dump({"work": work, "rows": rows}, file, indent=1)
+    tables.write(os.path.join(out_dir, "meta_cost.json"), work, rows)
     return rows
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import glob
-import json
 import math
 import os
 import re
@@ -91,17 +90,21 @@ class Case:
         return elapsed / (self.parameters * self.steps)
 
 
+def make_optimizer(name):
+    """Keras's Adam, or a learned optimizer by the rule of that name."""
+    if name == ADAM:
+        return keras.optimizers.Adam()
+    rule = rules.get(name)
+    return LearnedOptimizer(rule, rule.init_theta(0), horizon=1000)
+
+
 def _compiled_loop(name, shapes, steps):
     """Function of no arguments: `steps` steps of the Keras optimizer."""
     rng = np.random.default_rng(0)
     draws = [rng.normal(size=s).astype(np.float32) for s in shapes]
     variables = [keras.Variable(0.1 * draw) for draw in draws]
     gradients = [tf.constant(draw[::-1].copy()) for draw in draws]
-    if name == ADAM:
-        optimizer = keras.optimizers.Adam()
-    else:
-        rule = rules.get(name)
-        optimizer = LearnedOptimizer(rule, rule.init_theta(0), horizon=1000)
+    optimizer = make_optimizer(name)
     optimizer.build(variables)
 
     @tf.function(jit_compile=True, autograph=False)
@@ -168,8 +171,7 @@ def benchmark_step(
             for row in _compared([ADAM, *names], kind, size, repeats):
                 print(tables.line(COLUMNS, row), flush=True)
                 rows.append(row)
-    with open(os.path.join(out_dir, "step_cost.json"), "w") as file:
-        json.dump({"work": _work(), "rows": rows}, file, indent=1)
+    tables.write(os.path.join(out_dir, "step_cost.json"), _work(), rows)
     return rows
 
 

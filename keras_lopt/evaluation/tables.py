@@ -1,7 +1,10 @@
-"""Tables as benchmarks print them, line by line.
+"""Tables as benchmarks print them, line by line, and as they write them.
 
 Columns are triples: a key of the rows, a format, a width.
 """
+
+import json
+import os
 
 
 def title(columns):
@@ -16,3 +19,10 @@ def line(columns, row):
         for key, form, width in columns
     ]
     return " ".join(cells)
+
+
+def write(path, work, rows):
+    """Writes what was measured, a text, and the rows as JSON."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        json.dump({"work": work, "rows": rows}, file, indent=1)

@@ -101,7 +101,7 @@ class League(Trainers):
 
 
 def _ranks(gains):
-    """[p]: 1 for the largest gain, down to above 0; 0 for one of -inf."""
+    """[p]: the share of the others that gained less; 0 for a gain of -inf."""
     less = np.sum(gains[None, :] < gains[:, None], axis=1)
     ranks = less / (len(gains) - 1) if len(gains) > 1 else np.ones(1)
     return np.where(gains > -np.inf, ranks, 0.0)
