@@ -20,7 +20,9 @@ SMALLEST, LARGEST, LONGEST_ROW = 256, 2**14, 2**16
 #: Longest part of a vector that is a row, where one divides it. Sums of squares
 #: are a row a feature, which has to stay in a cache beside the block.
 LONGEST_PART = 1024
-FEWEST = 2**15  # Entries of a tensor that is cut.
+#: Entries of a tensor that is cut; with features that are constant over an
+#: axis, as one of 64 x 32 gains by it: 29 us instead of 44 (`adafac_mlp`).
+FEWEST, FEWEST_FACTORED = 2**15, 2**11
 
 
 class Layout(NamedTuple):
@@ -74,7 +76,7 @@ def layout(shape, constant):
         that no good number of entries divides.
     """
     size = math.prod(shape)
-    if size < FEWEST:
+    if size < (FEWEST_FACTORED if constant else FEWEST):
         return None
     if not constant:
         return _flat_layout(size)

@@ -55,9 +55,9 @@ def test_both_forms_agree_on_tensors_of_any_shape(name, shapes, seed):
     assert worst <= 1e-4 * max(size, 1.0)
 
 
-def test_both_forms_agree_on_a_matrix_that_is_unrolled():
-    shape = (65, 64)
-    assert networks.SMALL_TENSOR <= shape[0] * shape[1] < blocks.FEWEST
+@pytest.mark.parametrize("shape, is_cut", [((64, 32), True), ((63, 32), False)])
+def test_both_forms_agree_on_a_small_matrix(shape, is_cut):
+    assert bool(blocks.layout(shape, {0, 1})) == is_cut
     rule = rules.get("adafac_mlp", step_mult=1.0)
     worst, size = difference(rule, [shape, (64,)], 0, jit=True)
     assert worst <= 1e-4 * size
@@ -99,6 +99,7 @@ def tiny_blocks():
     """Everything is cut that can be."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "FEWEST", 2)
+        patch.setattr(blocks, "FEWEST_FACTORED", 2)
         patch.setattr(blocks, "LARGEST", 16)
         patch.setattr(blocks, "LONGEST_ROW", 40)
         patch.setattr(blocks, "LONGEST_PART", 8)
@@ -139,7 +140,9 @@ def test_large_tensors_in_blocks_are_the_whole(name, shape):
         ((10, 70_000), {0, 1}, None),  # Rows of more than a cache.
         ((10_007, 64), {0, 1}, None),  # A prime number of short rows.
         ((65_537,), set(), None),  # A prime.
-        ((100, 100), {0, 1}, None),  # Small.
+        ((64, 32), {0, 1}, (1, 64, (32,), 64)),
+        ((63, 32), {0, 1}, None),  # Small.
+        ((2, 16_000), set(), None),
     ],
 )
 def test_layouts(shape, constant, expected):
