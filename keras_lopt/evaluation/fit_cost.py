@@ -13,6 +13,8 @@ from keras_lopt.optimizers import LearnedOptimizer
 
 BATCH_SIZE = 128
 COLUMNS = (
+    ("model", "{}", 12),
+    ("weights", "{:,}", 10),
     ("optimizer", "{}", 12),
     ("ms_of_fit", "{:.1f}", 10),
     ("times_adam", "{:.2f}", 11),
@@ -42,6 +44,21 @@ def convnet():
     )
 
 
+def deep_convnet():
+    """Twelve convolutions on 32x32 images, as VGG's: 1,063,146 weights."""
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((32, 32, 3))])
+    for filters, depth in ((32, 2), (64, 3), (128, 7)):
+        for _ in range(depth):
+            model.add(
+                layers.Conv2D(filters, 3, padding="same", activation="relu")
+            )
+        model.add(layers.MaxPooling2D())
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dense(10))
+    return model
+
+
 class _Fit:
     """`fit` of a model by one optimizer, on images of noise."""
 
@@ -49,6 +66,7 @@ class _Fit:
         self.steps = steps
         rng = np.random.default_rng(0)
         self._model = make_model()
+        self.weights = self._model.count_params()
         count = steps * BATCH_SIZE
         self._x = rng.random((count, *self._model.input_shape[1:]), "float32")
         self._y = rng.integers(self._model.output_shape[-1], size=count)
@@ -81,7 +99,7 @@ def benchmark_fit(
     out_dir,
     *,
     rule_names=("fused", "adafac_mlp"),
-    make_model=convnet,
+    models=(convnet, deep_convnet),
     steps=50,
     repeats=7,
 ):
@@ -92,8 +110,8 @@ def benchmark_fit(
     Args:
         out_dir: Folder of the results.
         rule_names: Names of registered rules; Keras's Adam comes first.
-        make_model: Function that returns a Keras model that is built, of
-            images or vectors to logits of classes.
+        models: Functions that return a Keras model that is built, of images
+            or vectors to logits of classes.
         steps: Steps of one `fit`, of 128 examples.
         repeats: Number of measurements, of which the median is taken.
 
@@ -102,32 +120,40 @@ def benchmark_fit(
     """
     check_integer("steps", steps, 1)
     check_integer("repeats", repeats, 1)
-    names = [ADAM, *rule_names]
-    fits = [_Fit(name, make_model, steps) for name in names]
     work = (
-        f"fit of {make_model.__name__}, {make_model().count_params():,} "
-        f"weights, batches of {BATCH_SIZE}, {steps} steps a call; by the "
-        "clock, medians, all that `fit` does included. The share is that of a "
-        "step alone (`LearnedOptimizer.cost`) in a step of `fit`. The first "
-        "call traces and compiles."
+        f"fit of Keras models, batches of {BATCH_SIZE}, {steps} steps a call; "
+        "by the clock, medians, all that `fit` does included. The share is "
+        "that of a step alone (`LearnedOptimizer.cost`) in a step of `fit`. "
+        "The first call traces and compiles."
     )
-    times = np.array([[fit() for fit in fits] for _ in range(repeats)])
-    ratios = np.median(times / times[:, :1], axis=0)
-    rows = [
-        {
-            "optimizer": name,
-            "ms_of_fit": float(ms),
-            "times_adam": float(ratio),
-            **fit.step(float(ms)),
-            "first_seconds": fit.first_seconds,
-        }
-        for name, fit, ms, ratio in zip(
-            names, fits, np.median(times, axis=0), ratios, strict=True
-        )
-    ]
     print(work)
     print(tables.title(COLUMNS))
-    for row in rows:
-        print(tables.line(COLUMNS, row))
+    rows = []
+    for make_model in models:
+        fits = {
+            name: _Fit(name, make_model, steps) for name in [ADAM, *rule_names]
+        }
+        for row in _rows(fits, repeats):
+            rows.append({"model": make_model.__name__} | row)
+            print(tables.line(COLUMNS, rows[-1]), flush=True)
     tables.write(os.path.join(out_dir, "fit_cost.json"), work, rows)
     return rows
+
+
+def _rows(fits, repeats):
+    """Measures a model's fits, a dict from optimizer to `_Fit`."""
+    times = [[fit() for fit in fits.values()] for _ in range(repeats)]
+    times = np.array(times)
+    ratios = np.median(times / times[:, :1], axis=0)
+    medians = np.median(times, axis=0)
+    for (name, fit), ms, ratio in zip(
+        fits.items(), medians.tolist(), ratios.tolist(), strict=True
+    ):
+        yield {
+            "optimizer": name,
+            "weights": fit.weights,
+            "ms_of_fit": ms,
+            "times_adam": ratio,
+            **fit.step(ms),
+            "first_seconds": fit.first_seconds,
+        }

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_lopt import estimators, rules, training
 from keras_lopt.evaluation import tables
+from keras_lopt.evaluation.cores import on_cores
 from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training.compiled import compiled
 from keras_lopt.training.program import Program
@@ -186,8 +187,9 @@ def benchmark_meta(
             case.compile(strategies[case.replicas])
         for _ in range(repeats):
             for case in cases:
-                for clock in case.clocks.values():
-                    clock()
+                with on_cores(case.replicas):
+                    for clock in case.clocks.values():
+                        clock()
         for case in cases:
             rows.append(case.row())
             print(tables.line(COLUMNS, rows[-1]), flush=True)
@@ -221,8 +223,9 @@ def _wait(nest):
 def _work(estimator):
     return (
         f"An outer step: {type(estimator).__name__} {vars(estimator)}, one "
-        "member, its own trainer. Inner steps a second of CPU time of all "
-        "threads (median), and by the clock (fastest call). Shares of CPU "
+        "member, its own trainer; as many cores as replicas. Inner steps a "
+        "second of CPU time of all threads (median), and by the clock "
+        "(fastest call). Shares of CPU "
         f"time: gradient is the inner run with the rule {CHEAPEST!r} instead, "
         "fresh values of models included; overhead is what is left."
     )
