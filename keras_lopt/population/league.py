@@ -13,7 +13,7 @@ import numpy as np
 from keras_lopt.checks import check_integer, check_number
 from keras_lopt.population.trainers import Teachers, Trainers
 
-NEW_MERIT = 0.5  # Of one that has not trained anybody yet.
+FIRST_MERIT = 0.5  # Of everyone, before any has trained anybody.
 LEAST_CHANCE = 1e-3  # Next to a merit of 1: nobody is given up for good.
 
 
@@ -24,7 +24,9 @@ class League(Trainers):
     The league begins with members of the start. The best member enters after
     every generation, in place of the one of least merit. Merit is a moving
     average of how the trainer's students ranked in their generation by what
-    they gained: 1 for the most, 0 for one that was not accepted.
+    they gained: 1 for the most, 0 for one that was not accepted. A new one has
+    the mean of the others: merits fall as fewer are accepted, and above theirs
+    it would take the students of those that have proven themselves.
 
     A trainer's steps are as long as its rule makes them. A child's update
     multiplier is therefore mutated from that of a former student of its
@@ -55,7 +57,7 @@ class League(Trainers):
         return {
             "thetas": np.pad(chosen.thetas[best], ((0, vacant), (0, 0))),
             "ids": np.pad(chosen.ids[best], (0, vacant), constant_values=-1),
-            "merits": np.pad(np.full(count, NEW_MERIT), (0, vacant)),
+            "merits": np.pad(np.full(count, FIRST_MERIT), (0, vacant)),
             "multipliers": np.full(self.size, np.nan),
         }
 
@@ -93,10 +95,11 @@ class League(Trainers):
         if members.ids[best] in memory["ids"]:
             return
         vacant = memory["ids"] < 0
+        merit = memory["merits"][~vacant].mean()
         place = np.argmin(np.where(vacant, -1.0, memory["merits"]))
         memory["thetas"][place] = members.thetas[best]
         memory["ids"][place] = members.ids[best]
-        memory["merits"][place] = NEW_MERIT
+        memory["merits"][place] = merit
         memory["multipliers"][place] = np.nan
 
 

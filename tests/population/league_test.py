@@ -67,6 +67,15 @@ def test_the_best_member_enters_vacant_places_then_that_of_least_merit():
     assert again["ids"].tolist() == memory["ids"].tolist()  # It is in.
 
 
+def test_a_new_one_has_the_mean_merit_of_the_league():
+    league = League(size=2, memory_rate=1.0)
+    memory = league.begin(STARTING, STARTING)
+    gains = [3.0, -np.inf, -np.inf, -np.inf]  # Ranks 1, 0, 0, 0.
+    memory = learn(league, memory, [1, 1, 3, 3], gains, members_of([1.0], 10))
+    merits = dict(zip(memory["ids"], memory["merits"]))
+    assert merits == {1: 0.5, 10: pytest.approx(0.25)}  # 3 had 0.
+
+
 def test_merit_is_a_moving_average_of_ranks():
     league = League(size=4, memory_rate=0.5)
     memory = league.begin(STARTING, STARTING)
