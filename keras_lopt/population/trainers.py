@@ -32,8 +32,9 @@ class Trainers:
     arrays, of the same shapes in all of a run: `memory`.
 
     A trainer with fresh slots acts as at the start of a run, with the large
-    steps of one; with those of the last generation, as later in a run. Either
-    can be what a member needs: chance proposes, selection decides.
+    steps of one; with those of the last generation, as later in a run, which
+    may be past the horizon that it was trained on. Either can be what a member
+    needs: chance proposes, selection decides.
 
     Args:
         fresh: Probability that a child begins a generation with fresh slots;
@@ -44,7 +45,7 @@ class Trainers:
             meta-gradients are.
     """
 
-    fresh: float = 0.2
+    fresh: float = 0.6
     antisymmetric: bool = True
 
     def __post_init__(self):
