@@ -25,8 +25,8 @@ class League(Trainers):
     every generation, in place of the one of least merit. Merit is a moving
     average of how the trainer's students ranked in their generation by what
     they gained: 1 for the most, 0 for one that was not accepted. A new one has
-    the mean of the others: merits fall as fewer are accepted, and above theirs
-    it would take the students of those that have proven themselves.
+    the league's mean: merits fall as fewer are accepted, and above them all it
+    would take the students of those that have proven themselves.
 
     A trainer's steps are as long as its rule makes them. A child's update
     multiplier is therefore mutated from that of a former student of its
