@@ -1,11 +1,13 @@
-"""A large tensor's MLP, block by block.
+"""A large tensor's MLP, without its features in memory.
 
-What an MLP is given and its activations are many times a tensor. Of a block
-they fit into a cache, and the tensor needs no more memory than its step.
+What an MLP is given and its activations are many times a tensor. They are
+computed twice instead: block by block for the norms, where a block's features
+fit into a cache, and once more in one loop with the MLP. The tensor needs no
+more memory than its step.
 
-XLA on CPU makes one vectorised loop of a block's features and MLP only if each
-tensor in it is read at one place: what has an axis of decays is cut decay by
-decay, never cut whole and then unstacked (11 against 37 ns an entry).
+XLA on CPU makes one vectorised loop of a block's features only if each tensor
+in it is read at one place: what has an axis of decays is cut decay by decay,
+never cut whole and then unstacked (11 against 37 ns an entry).
 """
 
 import math
@@ -156,11 +158,14 @@ def normalized_perceptron(theta, features_of, entries, shared, step_of):
         *networks.layers_from(theta, 1),
     ]
 
-    def of_block(index):
-        added = [cut.cut(part, index) for part in smaller]
-        return step_of(networks.perceptron(layers, columns_of(index), added))
-
-    return _joined(cut, of_block)
+    # Not block by block: XLA makes one loop of it and deals that out to all
+    # cores. It would share the features with the norms, and so keep them in
+    # memory, if it looked into the loop that those are in.
+    columns = [f for group in features for f in group]
+    columns = [columns[i] for i in full]
+    smaller = [ops.unstack(part) for part in smaller]
+    outputs = networks.perceptron(layers, columns, smaller)
+    return ops.reshape(step_of(outputs), (-1,))
 
 
 def whole(features_of, entries):
@@ -205,15 +210,3 @@ def _mean_squares(cut, columns_of, count):
     totals = [ops.zeros(cut.rest)] * count
     totals = ops.fori_loop(0, cut.count, add, totals)
     return ops.stack([ops.sum(total) for total in totals])[:, None]
-
-
-def _joined(cut, of_block):
-    """What a function gives of every block."""
-
-    def put(index, steps):
-        block = ops.reshape(of_block(index), (cut.block, *cut.rest))
-        start = (index * cut.block, *[0] * len(cut.rest))
-        return ops.slice_update(steps, start, block)
-
-    steps = ops.zeros((cut.lead * cut.rows, *cut.rest))
-    return ops.reshape(ops.fori_loop(0, cut.count, put, steps), (-1,))
