@@ -14,12 +14,18 @@ def compiled(function):
     return function
 
 
+def run_step(step):
+    """Calls `step`, a function of nothing that assigns variables."""
+    step()
+
+
 if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.tensorflow_backend import (
         BackendOptimizer,
         compiled,
         eager_scope,
         replica_key,
+        run_step,
     )
 elif keras.backend.backend() == "jax":
     from keras_lopt.optimizers.jax_backend import BackendOptimizer
@@ -32,4 +38,10 @@ else:
         f"keras.backend.backend()={keras.backend.backend()!r}"
     )
 
-__all__ = ["BackendOptimizer", "compiled", "eager_scope", "replica_key"]
+__all__ = [
+    "BackendOptimizer",
+    "compiled",
+    "eager_scope",
+    "replica_key",
+    "run_step",
+]

@@ -17,6 +17,3 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         if steps:
             is_update = (self._iterations + 1) % steps == 0
             self._train_loss.add_or_reset(is_update)
-
-    def _updated_by_rule(self, *args):
-        return self.rule.update(*args)

@@ -183,10 +183,12 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
             self._guard.remember(variables)
         super()._apply_weight_decay(variables)
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        given = dict(
-            zip(map(self._get_variable_index, trainable_variables), grads)
-        )
+    def _backend_update_step(self, *args):
+        backend.run_step(lambda: self._step(*args))
+
+    def _step(self, grads, trainable_variables, learning_rate):
+        numbers = map(self._get_variable_index, trainable_variables)
+        given = dict(zip(numbers, grads))
         indices, slots = self._select(sorted(given))
         params = [float32(self._trainable_variables[i]) for i in indices]
         grads = [
@@ -195,7 +197,7 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
         ]
         old_slots = slots.values()
         loss = self._train_loss.mean(self.gradient_accumulation_steps)
-        deltas, new_slots = self._updated_by_rule(
+        deltas, new_slots = self.rule.update(
             self._theta_tensors(),
             grads,
             params,
@@ -203,8 +205,7 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
             self._signals.collect(self.iterations, loss),
         )
         self._signals.forget_valid_loss()
-        rate = float32(learning_rate)
-        changes = [rate * delta for delta in deltas]
+        changes = [float32(learning_rate) * delta for delta in deltas]
         if self._guard is not None:
             changes, new_slots = self._guard.judge(
                 grads, changes, old_slots, new_slots

@@ -26,6 +26,19 @@ def compiled(function):
     return tf.function(function, jit_compile=True, autograph=False)
 
 
+def run_step(step):
+    """Calls `step`, compiled where `fit` does not compile more than it.
+
+    On a CPU it does not by default, nor on several devices. The many small
+    operations of a rule take several times as long one by one. Eagerly, as
+    with `run_eagerly`, they do run one by one.
+    """
+    if tf.executing_eagerly():
+        step()
+    else:
+        compiled(step)()
+
+
 def replica_key():
     """Tells the replicas of a step apart, in whatever thread they are traced.
 
@@ -90,21 +103,6 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         strategy.extended.update(
             first, update_replica, args=(grads, loss), group=False
         )
-
-    def _updated_by_rule(self, *args):
-        """`rule.update`, compiled where `fit` does not compile the step too.
-
-        On a CPU it does not by default, nor on several devices. The many small
-        operations of a rule take several times as long one by one. Eagerly,
-        as with `run_eagerly`, they do run one by one.
-        """
-        if tf.executing_eagerly():
-            return self.rule.update(*args)
-        args = tf.nest.map_structure(tf.convert_to_tensor, args)
-        update = tf.function(
-            self.rule.update, jit_compile=True, autograph=False
-        )
-        return update(*args)
 
     def _check_strategy(self):
         strategy = tf.distribute.get_strategy()

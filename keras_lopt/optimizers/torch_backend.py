@@ -10,6 +10,3 @@ class BackendOptimizer(keras.optimizers.Optimizer):
     @torch.no_grad()
     def _backend_apply_gradients(self, grads, trainable_variables):
         super()._backend_apply_gradients(grads, trainable_variables)
-
-    def _updated_by_rule(self, *args):
-        return self.rule.update(*args)
