@@ -133,19 +133,28 @@ def test_gradients_go_through(name, jit):
     assert_same(found, expected)
 
 
-@pytest.mark.parametrize("count, calls", [(8, 1), (7, 0)])
+@pytest.mark.parametrize(
+    "sizes, joined",
+    [
+        ([300] * 8, (300,) * 8),
+        ([300] * 7, None),
+        ([256, 255, 3, 300], (255, 3)),
+        ([255, 256, 0], None),
+    ],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_many_vectors_are_joined(name, count, calls, monkeypatch):
+def test_many_vectors_or_tiny_ones_are_joined(name, sizes, joined, monkeypatch):
     found, plain = [], segments.normalized_perceptron
     monkeypatch.setattr(perceptron_rule, "FEWEST_JOINED", 8)
     monkeypatch.setattr(
         segments,
         "normalized_perceptron",
-        lambda *args: found.append(args) or plain(*args),
+        lambda places, *args: found.append(places.sizes)
+        or plain(places, *args),
     )
     rule = rules.get(name)
-    trained(rule, rule.update, draw([(3,)] * count), num_steps=1)
-    assert len(found) == calls
+    trained(rule, rule.update, draw([(n,) for n in sizes]), num_steps=1)
+    assert found == ([] if joined is None else [joined])
 
 
 @PROPERTY
