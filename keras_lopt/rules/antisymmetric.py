@@ -7,6 +7,9 @@ and what is left points along the gradient or against it.
 
 import dataclasses
 
+import keras
+from keras import ops
+
 from keras_lopt.rules.base import Rule
 
 
@@ -53,17 +56,19 @@ class AntisymmetricRule(Rule):
         return self.rule.init_theta(seed)
 
     def init_slots(self, theta, params):
-        return {
-            "given": self.rule.init_slots(theta, params),
-            "opposite": self.rule.init_slots(theta, params),
-        }
+        """Those of the rule, [2, ...]: of the gradients and their opposites."""
+        return keras.tree.map_structure(
+            lambda slot: ops.stack([slot, slot]),
+            self.rule.init_slots(theta, params),
+        )
 
     def update(self, theta, grads, params, slots, signals):
-        given, given_slots = self.rule.update(
-            theta, grads, params, slots["given"], signals
-        )
-        opposite, opposite_slots = self.rule.update(
-            theta, [-g for g in grads], params, slots["opposite"], signals
-        )
-        deltas = [0.5 * (a - b) for a, b in zip(given, opposite, strict=True)]
-        return deltas, {"given": given_slots, "opposite": opposite_slots}
+        def update(args):
+            sign, slots = args
+            signed = [sign * grad for grad in grads]
+            return self.rule.update(theta, signed, params, slots, signals)
+
+        # Mapped, not called twice: the rule is compiled once.
+        signs = ops.convert_to_tensor([1.0, -1.0])
+        deltas, slots = ops.map(update, (signs, slots))
+        return [0.5 * (delta[0] - delta[1]) for delta in deltas], slots
