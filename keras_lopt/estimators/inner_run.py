@@ -96,7 +96,7 @@ class InnerRun:
             return self._begin(self.theta_vector.unpack(theta), seed)
 
         return (
-            tf.function(begin)
+            tf.function(begin, autograph=False)
             .get_concrete_function(
                 tf.TensorSpec([self.theta_vector.size]),
                 tf.TensorSpec([2], tf.int32),

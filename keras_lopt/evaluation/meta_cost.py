@@ -98,7 +98,7 @@ class MetaCase:
 
         return {
             "random": Clock(lambda: draw(state, seed, 0)),
-            "data": Clock(tf.function(batches)),
+            "data": Clock(tf.function(batches, autograph=False)),
             "with_rule": Clock(self._inner_run(rule, seeds, batches())),
             "gradient": Clock(self._inner_run(cheapest, seeds, batches())),
         }

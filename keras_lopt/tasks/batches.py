@@ -26,7 +26,7 @@ def draw_function(
         start, size) and its `class_table` to indices [q, t, batch] and views.
     """
 
-    @functools.partial(tf.function, jit_compile=True)
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
     def draw(seeds, steps, split, table):
         spec = tf.nest.map_structure(
             lambda t: tf.TensorSpec(t.shape, t.dtype),

@@ -146,7 +146,7 @@ def problem_split(task, seed, split):
 def _compiled_begin(task):
     """Function from a seed to initial values and reparametrization."""
 
-    @functools.partial(tf.function, jit_compile=True)
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
     def begin(seed):
         params, non_trainable = task.begin(seed)
         factors = task.variation.factors(seed, len(params))
@@ -160,7 +160,7 @@ def _compiled_begin(task):
 def _compiled_view(task):
     """Function from a seed to a `Variation.view`."""
 
-    @functools.partial(tf.function, jit_compile=True)
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
     def view(seed):
         return task.variation.view(
             seed, task.dataset.num_classes, task.num_pixels

@@ -27,7 +27,7 @@ class CompiledRun:
         """Traces what calls with `particles` on this outer split need."""
         seeds = tf.zeros([self._problems, 2], tf.int32)
         steps = tf.zeros([self._problems], tf.int32)
-        draw = tf.function(self.draw_batches)  # Traced, not run.
+        draw = tf.function(self.draw_batches, autograph=False)  # Traced only.
         batches = draw.get_concrete_function(
             seeds, steps, outer_split
         ).structured_outputs
@@ -80,5 +80,5 @@ def compiled(function, *examples):
         ),
         examples,
     )
-    function = tf.function(function, jit_compile=True)
+    function = tf.function(function, jit_compile=True, autograph=False)
     return function.get_concrete_function(*specs)

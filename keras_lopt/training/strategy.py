@@ -91,7 +91,10 @@ def _one_replica_per_core(divides):
 def _logical_cpus(count):
     """Names of logical CPU devices: `count`, or what was set up before."""
     cpu = tf.config.list_physical_devices("CPU")[0]
-    # A replica keeps its core busy: products split over threads only compete.
+    # A replica keeps its core busy: threads that share its work only compete,
+    # so each device has a pool of its own, of one thread. (Replicas that share
+    # such a pool run one after the other.)
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
     single_threaded = "--xla_cpu_multi_thread_eigen=false"
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
@@ -100,8 +103,7 @@ def _logical_cpus(count):
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * count
         )
-        # With one thread a pool would run the replicas one after the other.
-        tf.config.threading.set_intra_op_parallelism_threads(max(2, count))
+        tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(max(2, count))
     except RuntimeError:
         pass  # TensorFlow has started: its devices are what they are.

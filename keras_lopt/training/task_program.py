@@ -28,7 +28,7 @@ class TaskProgram:
         self._draw = draw
         self._update = update
 
-    @tf.function
+    @tf.function(autograph=False)
     def copy_members(self, state, sources):
         """The inner states with members' parts copied from `sources` [p]."""
 
@@ -41,7 +41,7 @@ class TaskProgram:
 
         return self.strategy.run(copy, args=(state,))
 
-    @tf.function
+    @tf.function(autograph=False)
     def outer_step(self, thetas, slots, slot_steps, trainers, state, seed):
         """One meta-gradient and one update of theta, for all members.
 
@@ -77,7 +77,7 @@ class TaskProgram:
         )
         return (thetas, slots, slot_steps + 1), losses, state
 
-    @tf.function
+    @tf.function(autograph=False)
     def score(self, thetas, seed):
         """Mean losses over whole runs of the scoring problems.
 
