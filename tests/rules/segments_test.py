@@ -149,8 +149,9 @@ def test_many_vectors_or_tiny_ones_are_joined(name, sizes, joined, monkeypatch):
     monkeypatch.setattr(
         segments,
         "normalized_perceptron",
-        lambda places, *args: found.append(places.sizes)
-        or plain(places, *args),
+        lambda places, *args: (
+            found.append(places.sizes) or plain(places, *args)
+        ),
     )
     rule = rules.get(name)
     trained(rule, rule.update, draw([(n,) for n in sizes]), num_steps=1)
