@@ -62,8 +62,8 @@ def deep_convnet():
 class _EndsOfSteps(keras.callbacks.Callback):
     """When each step of a `fit` ended, by the clock.
 
-    `fit` itself returns late: tf.data ends with a wait of up to half of what
-    went before, the same for quite different steps.
+    `fit` itself returns later, after a wait at the end of its data: whole
+    calls took the same time with quite different steps.
     """
 
     def __init__(self):

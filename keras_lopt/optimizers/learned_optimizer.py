@@ -1,6 +1,7 @@
 """LearnedOptimizer: an update rule and its theta as a Keras optimizer."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -184,10 +185,10 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
         super()._apply_weight_decay(variables)
 
     def _backend_update_step(self, *args):
-        backend.run_step(lambda: self._step(*args))
+        backend.run_step(functools.partial(self._step, *args))
 
     def _step(self, grads, trainable_variables, learning_rate):
-        numbers = map(self._get_variable_index, trainable_variables)
+        numbers = [self._get_variable_index(v) for v in trainable_variables]
         given = dict(zip(numbers, grads))
         indices, slots = self._select(sorted(given))
         params = [float32(self._trainable_variables[i]) for i in indices]
@@ -197,15 +198,13 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
         ]
         old_slots = slots.values()
         loss = self._train_loss.mean(self.gradient_accumulation_steps)
+        signals = self._signals.collect(self.iterations, loss)
         deltas, new_slots = self.rule.update(
-            self._theta_tensors(),
-            grads,
-            params,
-            old_slots,
-            self._signals.collect(self.iterations, loss),
+            self._theta_tensors(), grads, params, old_slots, signals
         )
         self._signals.forget_valid_loss()
-        changes = [float32(learning_rate) * delta for delta in deltas]
+        rate = float32(learning_rate)
+        changes = [rate * delta for delta in deltas]
         if self._guard is not None:
             changes, new_slots = self._guard.judge(
                 grads, changes, old_slots, new_slots
@@ -213,8 +212,8 @@ class LearnedOptimizer(OutsideMixin, backend.BackendOptimizer):
         slots.assign(new_slots)
         changes = dict(zip(indices, changes))
         values = [
-            added(variable, changes[self._get_variable_index(variable)])
-            for variable in trainable_variables
+            added(variable, changes[number])
+            for variable, number in zip(trainable_variables, numbers)
         ]
         if self._guard is not None:
             values = self._guard.settle(values)

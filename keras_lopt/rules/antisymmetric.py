@@ -63,12 +63,12 @@ class AntisymmetricRule(Rule):
         )
 
     def update(self, theta, grads, params, slots, signals):
-        def update(args):
+        def signed_update(args):
             sign, slots = args
             signed = [sign * grad for grad in grads]
             return self.rule.update(theta, signed, params, slots, signals)
 
         # Mapped, not called twice: the rule is compiled once.
         signs = ops.convert_to_tensor([1.0, -1.0])
-        deltas, slots = ops.map(update, (signs, slots))
+        deltas, slots = ops.map(signed_update, (signs, slots))
         return [0.5 * (delta[0] - delta[1]) for delta in deltas], slots

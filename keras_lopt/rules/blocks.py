@@ -139,14 +139,14 @@ def normalized_perceptron(theta, features_of, entries, shared, step_of):
         entries = {
             k: ops.reshape(v, (v.shape[0], *shape)) for k, v in entries.items()
         }
-    features = whole(features_of, entries)
-    sizes = [tuple(f.shape) for group in features for f in group]
-    full = [i for i, size in enumerate(sizes) if size == tuple(shape)]
+    features = _in_one_list(whole(features_of, entries))
+    shapes = [tuple(feature.shape) for feature in features]
+    full = [i for i, s in enumerate(shapes) if s == tuple(shape)]
 
     def columns_of(index):
         """The features that are constant over no dimension, of a block."""
         block = {k: cut.cut(v, index) for k, v in entries.items()}
-        columns = [f for group in features_of(block) for f in group]
+        columns = _in_one_list(features_of(block))
         return [columns[i] for i in full]
 
     weights, bias = networks.first_layer(theta, shared)
@@ -161,8 +161,7 @@ def normalized_perceptron(theta, features_of, entries, shared, step_of):
     # Not block by block: XLA makes one loop of it and deals that out to all
     # cores. It would share the features with the norms, and so keep them in
     # memory, if it looked into the loop that those are in.
-    columns = [f for group in features for f in group]
-    columns = [columns[i] for i in full]
+    columns = [features[i] for i in full]
     smaller = [ops.unstack(part) for part in smaller]
     outputs = networks.perceptron(layers, columns, smaller)
     return ops.reshape(step_of(outputs), (-1,))
@@ -171,6 +170,10 @@ def normalized_perceptron(theta, features_of, entries, shared, step_of):
 def whole(features_of, entries):
     """The features of all of a tensor; arguments as above."""
     return features_of({k: ops.unstack(v) for k, v in entries.items()})
+
+
+def _in_one_list(groups):
+    return [feature for group in groups for feature in group]
 
 
 def _constant_axes(shape, entries):
@@ -184,16 +187,12 @@ def _constant_axes(shape, entries):
 
 def _smaller(weights, features, shape):
     """What features constant over dimensions add to the units: [h, *shape]s."""
-    groups, number = {}, 0
-    for group in features:
-        for feature in group:
-            if tuple(feature.shape) != shape:
-                rows, columns = groups.setdefault(
-                    tuple(feature.shape), ([], [])
-                )
-                rows.append(weights[number : number + 1])
-                columns.append(ops.reshape(feature, (1, -1)))
-            number += 1
+    groups = {}
+    for number, feature in enumerate(features):
+        if tuple(feature.shape) != shape:
+            rows, columns = groups.setdefault(tuple(feature.shape), ([], []))
+            rows.append(weights[number : number + 1])
+            columns.append(ops.reshape(feature, (1, -1)))
     return [networks.normalized_product(*group) for group in groups.items()]
 
 

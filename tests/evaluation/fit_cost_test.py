@@ -40,8 +40,10 @@ def test_the_convnets_have_a_million_weights():
     assert fit_cost.deep_convnet().count_params() == 1_063_146
 
 
-@pytest.mark.parametrize("argument", ["steps", "repeats"])
-def test_refuses_no_steps(tmp_path, argument):
+@pytest.mark.parametrize(
+    "argument, value", [("steps", 1), ("steps", 0), ("repeats", 0)]
+)
+def test_refuses_too_few(tmp_path, argument, value):
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer"):
-        evaluation.benchmark_fit(str(tmp_path), **{argument: 0})
+        evaluation.benchmark_fit(str(tmp_path), **{argument: value})
     assert not list(tmp_path.iterdir())
