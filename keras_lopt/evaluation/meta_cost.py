@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from keras_lopt import estimators, rules, training
 from keras_lopt.evaluation import tables
-from keras_lopt.evaluation.cores import on_cores
 from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training.compiled import compiled
 from keras_lopt.training.program import Program
+from keras_lopt.training.replicas import num_cores
 
 #: The reference of the shares: a rule that costs next to nothing.
 CHEAPEST = "sgd"
@@ -21,7 +21,7 @@ PARTS = ("gradient", "rule", "random", "data", "overhead")
 COLUMNS = (
     ("task", "{}", 24),
     ("rule_name", "{}", 12),
-    ("replicas", "{}", 8),
+    ("cores", "{}", 5),
     ("steps_per_cpu_second", "{:,.0f}", 20),
     ("steps_per_second", "{:,.0f}", 16),
     *((f"share_of_{part}", "{:.0%}", 18) for part in PARTS),
@@ -46,11 +46,10 @@ class Clock:
 
 @dataclasses.dataclass
 class MetaCase:
-    """Outer steps of one member by a rule on a task, on some replicas."""
+    """Outer steps of one member by a rule on a task."""
 
     task: Task
     rule_name: str
-    replicas: int
     estimator: estimators.Estimator
     compile_seconds: float = 0.0
 
@@ -61,9 +60,7 @@ class MetaCase:
         start = time.process_time()
         rule = rules.get(self.rule_name)
         mixture = Mixture.of(self.task)
-        program = Program(
-            strategy, rule, rule, mixture, self.estimator, 1, self.replicas
-        )
+        program = Program(strategy, rule, rule, mixture, self.estimator, 1, 1)
         theta = rules.ThetaVector(rule).pack(rule.init_theta(0))[None]
         trained = program.replicas.broadcast(
             (theta, program.outer_update.blank_slots(1), np.zeros(1, np.int32))
@@ -78,14 +75,14 @@ class MetaCase:
 
         self.inner_steps = program.inner_steps_per_outer_step
         self.clocks = {"all": Clock(outer_step)}
-        if self.replicas == 1:
+        if num_cores() == 1:
             self.clocks |= self._parts(rule)
         for clock in self.clocks.values():
             _wait(clock.function())
         self.compile_seconds = time.process_time() - start
 
     def _parts(self, rule):
-        """Clocks of an outer step's parts, on one replica."""
+        """Clocks of an outer step's parts, on one core."""
         estimator, seed = self.estimator, tf.constant(self.seed)
         cheapest = rules.get(CHEAPEST)
         run = estimator.inner_run(rule, self.task)
@@ -124,7 +121,7 @@ class MetaCase:
         row = {
             "task": self.task.name,
             "rule_name": self.rule_name,
-            "replicas": self.replicas,
+            "cores": num_cores(),
             "steps_per_cpu_second": self.inner_steps / np.median(whole.cpu),
             "steps_per_second": self.inner_steps / min(whole.wall),
             "compile_seconds": self.compile_seconds,
@@ -133,7 +130,7 @@ class MetaCase:
         return row | {f"share_of_{k}": v for k, v in self._shares().items()}
 
     def _shares(self):
-        if self.replicas > 1:
+        if len(self.clocks) == 1:
             return dict.fromkeys(PARTS)
         cpu = {k: np.array(clock.cpu) for k, clock in self.clocks.items()}
         parts = {k: cpu[k] for k in ("gradient", "random", "data")}
@@ -148,13 +145,14 @@ def benchmark_meta(
     tasks,
     rule_names=("fused", "adafac_mlp"),
     estimator=None,
-    replicas=(1, 2),
     repeats=7,
 ):
     """Prints a table of what outer steps cost; writes it to meta_cost.json.
 
-    An outer step is one meta-gradient of one member and its update. The rows
-    take turns, so that a busy machine is as busy for all.
+    An outer step is one meta-gradient of one member and its update. The rules
+    take turns, so that a busy machine is as busy for all. All cores of this
+    process are used, as in training; TensorFlow has as many threads as the
+    process had cores at its start, so fewer cores are for another process.
 
     Args:
         out_dir: Folder of the results.
@@ -162,15 +160,13 @@ def benchmark_meta(
         rule_names: Names of registered rules.
         estimator: An `estimators.Estimator`; default: full ES, 8 pairs and
             20 steps.
-        replicas: Numbers of replicas, each a core; those that there are no
-            cores for are left out.
         repeats: Number of measurements.
 
     Returns:
         List of dicts, the rows.
     """
     estimator = estimator or estimators.ES(pairs=8, horizon=20)
-    strategies = _strategies(replicas, estimator.pairs)
+    strategy = training.make_strategy("cpu")
     os.makedirs(out_dir, exist_ok=True)
     work = _work(estimator)
     print(work)
@@ -178,41 +174,18 @@ def benchmark_meta(
     rows = []
     for make_task in tasks:
         task = make_task()
-        cases = [
-            MetaCase(task, name, count, estimator)
-            for name in rule_names
-            for count in strategies
-        ]
+        cases = [MetaCase(task, name, estimator) for name in rule_names]
         for case in cases:
-            case.compile(strategies[case.replicas])
+            case.compile(strategy)
         for _ in range(repeats):
             for case in cases:
-                with on_cores(case.replicas):
-                    for clock in case.clocks.values():
-                        clock()
+                for clock in case.clocks.values():
+                    clock()
         for case in cases:
             rows.append(case.row())
             print(tables.line(COLUMNS, rows[-1]), flush=True)
     tables.write(os.path.join(out_dir, "meta_cost.json"), work, rows)
     return rows
-
-
-def _strategies(replicas, pairs):
-    """Dict from number of replicas to strategy."""
-    most = training.make_strategy("cpu", divides=pairs)
-    found = {}
-    for count in sorted(set(replicas)):
-        if count == most.num_replicas_in_sync:
-            found[count] = most
-        elif count == 1:
-            device = tf.config.list_logical_devices("CPU")[0].name
-            found[1] = tf.distribute.OneDeviceStrategy(device)
-    if not found:
-        raise ValueError(
-            f"`replicas` must have 1 or {most.num_replicas_in_sync}, the cores "
-            f"that share {pairs} pairs. Received: replicas={tuple(replicas)}"
-        )
-    return found
 
 
 def _wait(nest):
@@ -223,9 +196,9 @@ def _wait(nest):
 def _work(estimator):
     return (
         f"An outer step: {type(estimator).__name__} {vars(estimator)}, one "
-        "member, its own trainer; as many cores as replicas. Inner steps a "
-        "second of CPU time of all threads (median), and by the clock "
-        "(fastest call). Shares of CPU "
+        "member, its own trainer. Inner steps a second of CPU time of all "
+        "threads (median), and by the clock (fastest call). On one core, "
+        "shares of CPU "
         f"time: gradient is the inner run with the rule {CHEAPEST!r} instead, "
         "fresh values of models included; overhead is what is left."
     )

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_lopt.training.replicas import largest_divisor
+
 
 class CompiledRun:
     """Stands in for an `InnerRun` in calls outside XLA; compiled once.
@@ -10,14 +12,20 @@ class CompiledRun:
     Compilation is the largest part of what a short experiment waits for, so
     all callers share programs: their problems are filled up to one number.
 
+    A program is too small to be shared by a CPU's cores: every core gets a
+    part of the particles, all with the same program.
+
     Args:
         run: An `estimators.InnerRun`.
         problems: Problems a call, q, at most.
+        parallel_calls: Number of parts of the particles, if it divides them,
+            else the largest below it that does.
     """
 
-    def __init__(self, run, problems):
+    def __init__(self, run, problems, parallel_calls=1):
         self._run = run
         self._problems = problems
+        self._parallel_calls = parallel_calls
         self._programs = {}
         self.num_steps = run.num_steps
         self.theta_vector = run.theta_vector
@@ -31,6 +39,7 @@ class CompiledRun:
         batches = draw.get_concrete_function(
             seeds, steps, outer_split
         ).structured_outputs
+        particles = self._part(particles)
         key = self._key(particles, batches)
         if key not in self._programs:
             self._programs[key] = compiled(
@@ -45,6 +54,10 @@ class CompiledRun:
         """Number of compiled programs, on each device."""
         return len(self._programs)
 
+    def _part(self, particles):
+        """How many of the particles a call gets."""
+        return particles // largest_divisor(particles, self._parallel_calls)
+
     def _key(self, particles, batches):
         return particles, *batches
 
@@ -56,14 +69,26 @@ class CompiledRun:
 
     def advance(self, thetas, states, seeds, steps, problems, batches):
         """As `InnerRun.advance`, for batches of this object."""
-        program = self._programs[self._key(thetas.shape[0], batches)]
+        part = self._part(thetas.shape[0])
+        program = self._programs[self._key(part, batches)]
         seeds, steps = self._filled(seeds), self._filled(steps)
-        return program(thetas, states, seeds, steps, problems, batches)
+        results = [
+            program(*own, seeds, steps, own_problems, batches)
+            for *own, own_problems in _split((thetas, states, problems), part)
+        ]
+        return tf.nest.map_structure(lambda *r: tf.concat(r, 0), *results)
 
     def _filled(self, values):
         missing = self._problems - values.shape[0]
         paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
         return tf.pad(values, paddings)
+
+
+def _split(nest, part):
+    """A nest of tensors [b, ...] -> nests of [part, ...]."""
+    flat = tf.nest.flatten(nest)
+    split = [tf.split(leaf, leaf.shape[0] // part) for leaf in flat]
+    return [tf.nest.pack_sequence_as(nest, leaves) for leaves in zip(*split)]
 
 
 def compiled(function, *examples):

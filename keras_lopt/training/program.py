@@ -96,7 +96,9 @@ class Program:
         own_problems = self.score_problems // self.replicas.count
         a_round = largest_divisor(own_problems, most=2 * self.pairs)
         inner_run = CompiledRun(
-            self.estimator.inner_run(self.rule, task), max(self.pairs, a_round)
+            self.estimator.inner_run(self.rule, task),
+            max(self.pairs, a_round),
+            self.replicas.parallel_calls,
         )
         particles = 2 * self.members * self.pairs
         inner_run.prepare(particles, self.estimator.outer_split)
@@ -161,8 +163,8 @@ class Program:
                 step = (trained, trainers, states, [(number, seed)])
                 futures.append(pool.submit(self.train, *step))
                 score = self.tasks[number].score
-                thetas = tf.constant(members.thetas)
-                futures.append(pool.submit(score, thetas, seed))
+                one_call = tf.constant(members.thetas), seed, tf.constant(1)
+                futures.append(pool.submit(score, *one_call))
             for future in futures:
                 future.result()
 
@@ -199,7 +201,10 @@ class Program:
             Mean held-out losses and mean training losses, arrays [p, t].
         """
         thetas = tf.constant(thetas)
-        losses = [task.score(thetas, seed) for task in self.tasks]
+        losses = [
+            task.score(thetas, seed, tf.constant(task.scoring.whole_run))
+            for task in self.tasks
+        ]
         losses = [self.replicas.one(pair) for pair in losses]
         held_out, train = (np.stack(part, axis=1) for part in zip(*losses))
         return held_out, train

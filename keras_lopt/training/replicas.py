@@ -5,6 +5,7 @@ a checkpoint they are one nest of arrays with all pairs.
 """
 
 import functools
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +21,21 @@ class Replicas:
 
     Args:
         strategy: A tf.distribute strategy.
+
+    Attributes:
+        count: Number of replicas.
+        parallel_calls: Calls that a replica runs side by side: as many as it
+            has cores, each the work of one; on an accelerator one, which fills
+            it.
     """
 
     def __init__(self, strategy):
         self._strategy = strategy
         self.count = strategy.num_replicas_in_sync
+        self.parallel_calls = 1
+        devices = _local_devices(strategy)
+        if tf.DeviceSpec.from_string(devices[0]).device_type == "CPU":
+            self.parallel_calls = max(1, num_cores() // len(devices))
 
     def distribute(self, value_fn):
         """The nests value_fn(number of the replica), each on its replica."""
@@ -66,6 +77,22 @@ class Replicas:
             for leaf in tf.nest.flatten(nest)
         ]
         return [tf.nest.pack_sequence_as(nest, part) for part in zip(*flat)]
+
+
+def _local_devices(strategy):
+    """Names of the devices of this process's replicas."""
+    try:
+        return strategy.extended.worker_devices
+    except RuntimeError:  # The default strategy: what TensorFlow prefers.
+        listed = tf.config.list_logical_devices
+        return [(listed("GPU") or listed("CPU"))[0].name]
+
+
+def num_cores():
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def largest_divisor(number, most):

@@ -79,10 +79,9 @@ def run(
         mutation=(mutation or population.NoMutation(), population.Mutation),
     )
     schedule = schedule or Schedule()
-    divides = int(np.gcd(estimator.pairs, schedule.score_problems))
     trainer = PopulationTrainer(
         rule=rule,
-        strategy=make_strategy(strategy, divides),
+        strategy=make_strategy(strategy),
         task=settings.build_mixture(task, estimator),
         estimator=estimator,
         schedule=schedule,

@@ -78,22 +78,24 @@ class TaskProgram:
         return (thetas, slots, slot_steps + 1), losses, state
 
     @tf.function(autograph=False)
-    def score(self, thetas, seed):
-        """Mean losses over whole runs of the scoring problems.
+    def score(self, thetas, seed, calls):
+        """Mean losses over runs of the scoring problems.
 
         Args:
             thetas: [p, d].
             seed: [2] int32; the same seed gives the same problems.
+            calls: int32 scalar, as for `Scoring`.
 
         Returns:
             Distributed mean held-out losses [p] and mean training losses [p].
         """
-        return self.strategy.run(self._replica_score, args=(thetas, seed))
+        return self.strategy.run(self._replica_score, (thetas, seed, calls))
 
-    def _replica_score(self, thetas, seed):
+    def _replica_score(self, thetas, seed, calls):
         context = tf.distribute.get_replica_context()
         number = context.replica_id_in_sync_group
-        losses = _mean_over_replicas(self.scoring(thetas, seed, number))
+        losses = self.scoring(thetas, seed, number, calls)
+        losses = _mean_over_replicas(losses)
         return losses[0], losses[1]
 
 

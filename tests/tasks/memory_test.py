@@ -78,7 +78,7 @@ def test_programs_capture_the_data_and_have_no_copy(replicas):
     program = Program(strategy, rule, rule, mixture, estimator, 1, 2)
     thetas = np.zeros([1, rules.ThetaVector(rule).size], np.float32)
     traced = program.tasks[0].score.get_concrete_function(
-        program.replicas.broadcast(thetas), tf.constant([0, 1])
+        program.replicas.broadcast(thetas), tf.constant([0, 1]), tf.constant(1)
     )
     assert constants(traced.graph) < LARGE
     inputs = address(task.dataset.tensors[0])

@@ -14,7 +14,7 @@ from keras_lopt.estimators import PES
 from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Mixture, Task, datasets
 from keras_lopt.training.program import Program
-from keras_lopt.training.replicas import largest_divisor
+from keras_lopt.training.replicas import Replicas, largest_divisor
 
 MEMBERS = 2
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
@@ -24,7 +24,7 @@ SEEDS = [tf.constant([1, i]) for i in range(3)]
 
 
 def make_strategy(replicas):
-    """As `training.strategy` does for the cores."""
+    """Of logical CPU devices."""
     if replicas == 1:
         return tf.distribute.OneDeviceStrategy("CPU:0")
     return tf.distribute.MirroredStrategy(
@@ -79,8 +79,8 @@ def run(program, thetas):
     the gathered state.
     """
 
-    def train(replicas, state=None, seeds=SEEDS):
-        own = program(replicas)
+    def train(replicas, state=None, seeds=SEEDS, own=None):
+        own = own or program(replicas)
         if state is None:
             states = own.initial_states()
         else:
@@ -120,6 +120,41 @@ def test_two_replicas_train_like_one(run, one_replica, thetas):
     assert_close(state, one_replica[2], rtol=1e-3, atol=1e-4)
     moved = np.abs(trained[0] - thetas)
     assert np.all(moved.max(axis=1) > 1e-3)  # There was something to differ in.
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 64])
+def test_any_number_of_cores_gives_the_same_bits(
+    mixture, run, one_replica, thetas, program, cores
+):
+    name = "keras_lopt.training.replicas.num_cores"
+    with mock.patch(name, lambda: cores):
+        own = Program(
+            make_strategy(1), RULE, RULE, mixture, ESTIMATOR, MEMBERS, 2
+        )
+    assert own.replicas.parallel_calls == cores
+    assert_equal(run(1, own=own), one_replica)
+    seed = SEEDS[0]
+    assert_equal(own.score(thetas, seed), program(1).score(thetas, seed))
+
+
+def test_replicas_share_the_cores():
+    name = "keras_lopt.training.replicas.num_cores"
+    calls = {}
+    with mock.patch(name, lambda: 6):
+        for count in (1, 2):
+            calls[count] = Replicas(make_strategy(count)).parallel_calls
+        default = Replicas(tf.distribute.get_strategy())
+    assert calls == {1: 6, 2: 3}
+    assert default.parallel_calls == 6
+    with mock.patch(name, lambda: 1):
+        assert Replicas(make_strategy(2)).parallel_calls == 1
+
+
+def test_an_accelerator_gets_one_call():
+    strategy = mock.Mock(num_replicas_in_sync=2)
+    names = [f"/job:localhost/task:0/device:GPU:{i}" for i in range(2)]
+    strategy.extended.worker_devices = names
+    assert Replicas(strategy).parallel_calls == 1
 
 
 def test_the_same_seeds_give_the_same_bits(run, one_replica):
@@ -209,7 +244,7 @@ def test_scoring_is_on_data_of_no_gradient(task, mixture, thetas, outer_split):
             own.tasks[0].outer_step,
             (*trained, *own.initial_states(), SEEDS[0]),
         ),
-        (own.tasks[0].score, (thetas, SEEDS[0])),
+        (own.tasks[0].score, (thetas, SEEDS[0], tf.constant(1))),
     ):
         with mock.patch.object(
             task, "draw_batches", wraps=task.draw_batches
