@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Measures meta-training: inner steps a second, and where the time goes.
 
+On all cores of the process. `taskset -c 0 bin/benchmark_meta.py ...` measures
+one, and the shares of the time.
+
 Example:
   bin/benchmark_meta.py --gin_file=benchmark_meta.gin --out_dir=runs/meta \
       --gin='evaluation.benchmark_meta.rule_names=("adafac_mlp",)'

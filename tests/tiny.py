@@ -18,7 +18,7 @@ from keras_lopt.training import PopulationTrainer, Schedule
 from keras_lopt.training.program import Program
 
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1)
-#: Two pairs that end at different times; one problem, so one replica.
+#: Two pairs that end at different times.
 ESTIMATOR = estimators.PES(
     pairs=2, horizon=4, truncation=2, outer_split="outer_valid"
 )

@@ -151,8 +151,8 @@ def benchmark_meta(
 
     An outer step is one meta-gradient of one member and its update. The rules
     take turns, so that a busy machine is as busy for all. All cores of this
-    process are used, as in training; TensorFlow has as many threads as the
-    process had cores at its start, so fewer cores are for another process.
+    process are used, as in training; on one alone shares are measured, too
+    (start the process with `taskset -c 0`).
 
     Args:
         out_dir: Folder of the results.

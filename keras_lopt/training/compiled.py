@@ -12,17 +12,19 @@ class CompiledRun:
     Compilation is the largest part of what a short experiment waits for, so
     all callers share programs: their problems are filled up to one number.
 
-    A program is too small to be shared by a CPU's cores: every core gets a
-    part of the particles, all with the same program.
+    A CPU's cores have too little work in one call to share it. They get calls
+    of their own, with a part of the particles each; TensorFlow runs them side
+    by side, as none needs another's results. Mapped particles have the same
+    results in any part.
 
     Args:
         run: An `estimators.InnerRun`.
         problems: Problems a call, q, at most.
-        parallel_calls: Number of parts of the particles, if it divides them,
-            else the largest below it that does.
+        parallel_calls: Calls that share the particles, at most: the largest
+            number up to it that divides them.
     """
 
-    def __init__(self, run, problems, parallel_calls=1):
+    def __init__(self, run, problems, parallel_calls):
         self._run = run
         self._problems = problems
         self._parallel_calls = parallel_calls

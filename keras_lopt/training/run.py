@@ -14,6 +14,7 @@ from keras_lopt.estimators import Estimator
 from keras_lopt.rules import Rule
 from keras_lopt.training import callbacks, settings
 from keras_lopt.training.checkpointing import TrainingCheckpoint
+from keras_lopt.training.replicas import Replicas
 from keras_lopt.training.schedule import Schedule, check_generations
 from keras_lopt.training.strategy import make_strategy
 from keras_lopt.training.trainer import PopulationTrainer
@@ -45,7 +46,7 @@ def run(
         resume: "auto" continues the experiment in out_dir if there is one;
             "never" starts again and keeps the old state beside the new.
         task: A function that builds a `tasks.Task` or a `tasks.Mixture` (it
-            is called after the strategy has set up the devices).
+            is called after the strategy has set up TensorFlow).
         rule: The members' `rules.Rule`.
         estimator: An `estimators.Estimator`.
         generations: Total number of generations.
@@ -98,10 +99,11 @@ def run(
     if checkpoint.generation() >= generations:
         print(f"{out_dir} has all of {generations} generations", flush=True)
         return None
-    replicas = trainer.strategy.num_replicas_in_sync
+    replicas = Replicas(trainer.strategy)
     print(
         f"{trainer.mixture.name}, rule {rule.name}, {schedule.population} "
-        f"members, {replicas} replicas: compiling ...",
+        f"members, {replicas.count} replicas with "
+        f"{replicas.parallel_calls} parallel calls: compiling ...",
         flush=True,
     )
     trainer.compile()

@@ -38,7 +38,7 @@ class PopulationTrainer:
         mutation: Of the update multipliers, e.g. `population.LogNormal`.
         strategy: A tf.distribute strategy; default: the current one.
         seed: Integer. The same seed gives the same history, bit for bit, on
-            one machine and number of replicas, on any number of its cores.
+            one machine and the same number of replicas.
 
     Attributes:
         mixture: The `tasks.Mixture`; a task alone is one, too.

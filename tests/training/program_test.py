@@ -14,7 +14,6 @@ from keras_lopt.estimators import PES
 from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Mixture, Task, datasets
 from keras_lopt.training.program import Program
-from keras_lopt.training.replicas import Replicas, largest_divisor
 
 MEMBERS = 2
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
@@ -122,39 +121,22 @@ def test_two_replicas_train_like_one(run, one_replica, thetas):
     assert np.all(moved.max(axis=1) > 1e-3)  # There was something to differ in.
 
 
-@pytest.mark.parametrize("cores", [1, 2, 3, 64])
+@pytest.mark.parametrize(
+    "cores, parts", [(1, {8, 4}), (2, {4, 2}), (3, {4, 2}), (64, {1})]
+)
 def test_any_number_of_cores_gives_the_same_bits(
-    mixture, run, one_replica, thetas, program, cores
+    mixture, run, one_replica, thetas, program, cores, parts
 ):
+    """Of 8 particles of an estimate and 4 of a scoring each call has a part."""
     name = "keras_lopt.training.replicas.num_cores"
     with mock.patch(name, lambda: cores):
         own = Program(
             make_strategy(1), RULE, RULE, mixture, ESTIMATOR, MEMBERS, 2
         )
-    assert own.replicas.parallel_calls == cores
+    assert {part for part, *_ in own.tasks[0].inner_run._programs} == parts
     assert_equal(run(1, own=own), one_replica)
     seed = SEEDS[0]
     assert_equal(own.score(thetas, seed), program(1).score(thetas, seed))
-
-
-def test_replicas_share_the_cores():
-    name = "keras_lopt.training.replicas.num_cores"
-    calls = {}
-    with mock.patch(name, lambda: 6):
-        for count in (1, 2):
-            calls[count] = Replicas(make_strategy(count)).parallel_calls
-        default = Replicas(tf.distribute.get_strategy())
-    assert calls == {1: 6, 2: 3}
-    assert default.parallel_calls == 6
-    with mock.patch(name, lambda: 1):
-        assert Replicas(make_strategy(2)).parallel_calls == 1
-
-
-def test_an_accelerator_gets_one_call():
-    strategy = mock.Mock(num_replicas_in_sync=2)
-    names = [f"/job:localhost/task:0/device:GPU:{i}" for i in range(2)]
-    strategy.extended.worker_devices = names
-    assert Replicas(strategy).parallel_calls == 1
 
 
 def test_the_same_seeds_give_the_same_bits(run, one_replica):
@@ -213,6 +195,18 @@ def test_two_replicas_score_like_one(program, thetas):
     held_out, train = scores[0]
     assert held_out.shape == train.shape == (MEMBERS, 1)
     assert np.all(held_out != train)
+
+
+def test_scoring_by_fewer_calls_is_the_same_program(program, thetas):
+    """Which is how it is compiled."""
+    task = program(1).tasks[0]
+    calls = {n: tf.constant(n) for n in (1, 2)}
+    scores = {n: task.score(thetas, SEEDS[0], calls[n])[0] for n in calls}
+    assert task.scoring.whole_run == 2
+    expected = program(1).score(thetas, SEEDS[0])[0][:, 0]
+    np.testing.assert_array_equal(scores[2], expected)
+    assert np.all(scores[1] != scores[2])
+    assert task.score.experimental_get_tracing_count() == 1
 
 
 def test_members_are_scored_on_the_same_problems(program, thetas):
@@ -276,13 +270,6 @@ def test_scores_do_not_depend_on_the_rounds(mixture, thetas):
     assert two_by_two.tasks[0].scoring.problems_a_round == 2
     scores = [own.score(thetas, SEEDS[0]) for own in (four, two_by_two)]
     assert_close(scores[1], scores[0], rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "number, most, expected", [(4, 4, 4), (8, 4, 4), (6, 4, 3), (5, 4, 1)]
-)
-def test_largest_divisor(number, most, expected):
-    assert largest_divisor(number, most) == expected
 
 
 def test_inner_steps_are_counted(program):

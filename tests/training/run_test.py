@@ -279,7 +279,9 @@ def test_seconds_end_a_run_for_good(tmp_path):
 def test_summary_says_speed_and_share_of_compilation(tmp_path, capsys):
     trainer = run(tmp_path, generations=1)
     out = capsys.readouterr().out
-    assert "digits4x4_mlp_16-2-10, rule fused, 4 members, 1 replicas" in out
+    assert (
+        "digits4x4_mlp_16-2-10, rule fused, 4 members, 1 replicas with" in out
+    )
     assert f"compiled in {trainer.compile_seconds:.1f} s" in out
     last = out.splitlines()[-1]
     best = trainer.history[-1]["best_score"]
