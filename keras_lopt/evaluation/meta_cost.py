@@ -13,7 +13,6 @@ from keras_lopt.evaluation import tables
 from keras_lopt.tasks import Mixture, Task
 from keras_lopt.training.compiled import compiled
 from keras_lopt.training.program import Program
-from keras_lopt.training.replicas import num_cores
 
 #: The reference of the shares: a rule that costs next to nothing.
 CHEAPEST = "sgd"
@@ -73,9 +72,10 @@ class MetaCase:
             _, losses, _ = task.outer_step(*trained, trainers, state, seed)
             return strategy.experimental_local_results(losses)
 
+        self.cores = program.replicas.parallel_calls
         self.inner_steps = program.inner_steps_per_outer_step
         self.clocks = {"all": Clock(outer_step)}
-        if num_cores() == 1:
+        if self.cores == 1:
             self.clocks |= self._parts(rule)
         for clock in self.clocks.values():
             _wait(clock.function())
@@ -121,7 +121,7 @@ class MetaCase:
         row = {
             "task": self.task.name,
             "rule_name": self.rule_name,
-            "cores": num_cores(),
+            "cores": self.cores,
             "steps_per_cpu_second": self.inner_steps / np.median(whole.cpu),
             "steps_per_second": self.inner_steps / min(whole.wall),
             "compile_seconds": self.compile_seconds,
@@ -130,7 +130,7 @@ class MetaCase:
         return row | {f"share_of_{k}": v for k, v in self._shares().items()}
 
     def _shares(self):
-        if len(self.clocks) == 1:
+        if self.cores > 1:
             return dict.fromkeys(PARTS)
         cpu = {k: np.array(clock.cpu) for k, clock in self.clocks.items()}
         parts = {k: cpu[k] for k in ("gradient", "random", "data")}
