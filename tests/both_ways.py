@@ -29,8 +29,8 @@ class BatchLosses(keras.callbacks.Callback):
 def inner_losses(task, rule, theta, seed):
     """Training losses [STEPS] of the meta-trainer's inner run."""
     run = InnerRun(rule, task, num_steps=1)
-    begin = tf.function(run._begin, jit_compile=True)
-    step = tf.function(run._step, jit_compile=True)
+    begin = tf.function(run._begin, jit_compile=True, autograph=False)
+    step = tf.function(run._step, jit_compile=True, autograph=False)
     state, losses = begin(theta, tf.constant(seed)), []
     for i in range(STEPS):
         batches = run.draw_batches(

@@ -50,10 +50,6 @@ CONFIGS = pathlib.Path(__file__).parents[1] / "gin_configs"
 
 _programs = {}
 
-# TensorFlow starts now, with the devices of conftest.py, before a strategy is
-# made that would set up its own.
-tf.config.list_logical_devices("CPU")
-
 
 @functools.cache
 def task():

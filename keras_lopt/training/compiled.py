@@ -1,9 +1,9 @@
 """Compilation of pure functions for the replicas of a strategy."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
-
-from keras_lopt.training.replicas import largest_divisor
 
 
 class CompiledRun:
@@ -15,13 +15,13 @@ class CompiledRun:
     A CPU's cores have too little work in one call to share it. They get calls
     of their own, with a part of the particles each; TensorFlow runs them side
     by side, as none needs another's results. Mapped particles have the same
-    results in any part.
+    results in any part. All parts are of one size, so one program: the last
+    is filled up.
 
     Args:
         run: An `estimators.InnerRun`.
         problems: Problems a call, q, at most.
-        parallel_calls: Calls that share the particles, at most: the largest
-            number up to it that divides them.
+        parallel_calls: Calls that share the particles, at most.
     """
 
     def __init__(self, run, problems, parallel_calls):
@@ -58,7 +58,7 @@ class CompiledRun:
 
     def _part(self, particles):
         """How many of the particles a call gets."""
-        return particles // largest_divisor(particles, self._parallel_calls)
+        return math.ceil(particles / self._parallel_calls)
 
     def _key(self, particles, batches):
         return particles, *batches
@@ -66,31 +66,41 @@ class CompiledRun:
     def draw_batches(self, seeds, steps, outer_split):
         """As `InnerRun.draw_batches`, with more problems than asked for."""
         return self._run.draw_batches(
-            self._filled(seeds), self._filled(steps), outer_split
+            _filled(seeds, self._problems),
+            _filled(steps, self._problems),
+            outer_split,
         )
 
     def advance(self, thetas, states, seeds, steps, problems, batches):
         """As `InnerRun.advance`, for batches of this object."""
-        part = self._part(thetas.shape[0])
+        count = thetas.shape[0]
+        part = self._part(count)
         program = self._programs[self._key(part, batches)]
-        seeds, steps = self._filled(seeds), self._filled(steps)
+        seeds, steps = (_filled(v, self._problems) for v in (seeds, steps))
         results = [
             program(*own, seeds, steps, own_problems, batches)
             for *own, own_problems in _split((thetas, states, problems), part)
         ]
-        return tf.nest.map_structure(lambda *r: tf.concat(r, 0), *results)
-
-    def _filled(self, values):
-        missing = self._problems - values.shape[0]
-        paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
-        return tf.pad(values, paddings)
+        return tf.nest.map_structure(
+            lambda *parts: tf.concat(parts, 0)[:count], *results
+        )
 
 
 def _split(nest, part):
-    """A nest of tensors [b, ...] -> nests of [part, ...]."""
+    """A nest of tensors [b, ...] -> nests of [part, ...], the last filled."""
     flat = tf.nest.flatten(nest)
-    split = [tf.split(leaf, leaf.shape[0] // part) for leaf in flat]
+    calls = math.ceil(flat[0].shape[0] / part)
+    split = [tf.split(_filled(leaf, calls * part), calls) for leaf in flat]
     return [tf.nest.pack_sequence_as(nest, leaves) for leaves in zip(*split)]
+
+
+def _filled(values, count):
+    """Values [n, ...] and zeros, [count, ...]."""
+    missing = count - values.shape[0]
+    if not missing:
+        return values
+    paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
+    return tf.pad(values, paddings)
 
 
 def compiled(function, *examples):

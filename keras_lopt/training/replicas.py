@@ -24,9 +24,9 @@ class Replicas:
 
     Attributes:
         count: Number of replicas.
-        parallel_calls: Calls that a replica runs side by side: as many as it
-            has cores, each the work of one; on an accelerator one, which fills
-            it.
+        parallel_calls: Calls that a replica runs side by side, at most: as
+            many as it has cores, each the work of one; on an accelerator one,
+            which fills it.
     """
 
     def __init__(self, strategy):

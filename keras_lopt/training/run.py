@@ -102,8 +102,8 @@ def run(
     replicas = Replicas(trainer.strategy)
     print(
         f"{trainer.mixture.name}, rule {rule.name}, {schedule.population} "
-        f"members, {replicas.count} replicas with "
-        f"{replicas.parallel_calls} parallel calls: compiling ...",
+        f"members, {replicas.count} replicas with up "
+        f"to {replicas.parallel_calls} parallel calls: compiling ...",
         flush=True,
     )
     trainer.compile()

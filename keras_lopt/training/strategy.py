@@ -43,6 +43,7 @@ def make_strategy(name="auto"):
                 "TF_CONFIG, which names the workers and this one's number. "
                 "Received: TF_CONFIG is not set"
             )
+        _keep_products_to_their_calls()
         return tf.distribute.MultiWorkerMirroredStrategy()
     return _tpu_strategy()
 
@@ -74,9 +75,13 @@ def _cpu_strategy():
     Not a logical device, so a replica, per core: TensorFlow compiles a program
     anew for every device.
     """
-    # Every core has a call of its own: threads that share a product compete.
+    _keep_products_to_their_calls()
+    return tf.distribute.OneDeviceStrategy("/cpu:0")
+
+
+def _keep_products_to_their_calls():
+    """Every core has a call of its own: threads that share one compete."""
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
         flags = f"{flags} --xla_cpu_multi_thread_eigen=false"
         os.environ["XLA_FLAGS"] = flags.strip()
-    return tf.distribute.OneDeviceStrategy("/cpu:0")

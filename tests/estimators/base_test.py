@@ -149,7 +149,9 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
     run = estimator.inner_run(tiny_rule, tiny_task)
     sane = tiny_theta(0)
     thetas = [sane, *(np.full_like(sane, v) for v in (1e30, np.inf, np.nan))]
-    estimate = tf.function(estimator.estimate, jit_compile=True)
+    estimate = tf.function(
+        estimator.estimate, jit_compile=True, autograph=False
+    )
     state = estimator.initial_state(run, 4, 2, 0)
     for i in range(3):
         seeds, drawn = estimator.draw(state, tf.constant([3, i]), 0)

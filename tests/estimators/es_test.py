@@ -61,11 +61,11 @@ STEPS, PROBLEMS, COPIES = 4, 8, 512
 
 def backpropagated(run, theta, seeds):
     """Gradient [d] of the mean loss over the problems, by the chain rule."""
-    begin = tf.function(run.task.begin, jit_compile=True)
+    begin = tf.function(run.task.begin, jit_compile=True, autograph=False)
     steps = tf.zeros([PROBLEMS], tf.int32)
     batches = run.draw_batches(seeds, steps, "train")["train"]
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradient(params, non_trainable, inputs, targets):
         with tf.GradientTape() as outer:
             outer.watch(theta)
@@ -104,7 +104,9 @@ def test_agrees_with_backpropagation(tiny_rule, tiny_task, tiny_theta):
     theta = tf.constant(tiny_theta(1))
     state = estimator.initial_state(run, COPIES, PROBLEMS, 0)
     seeds, drawn = estimator.draw(state, tf.constant([4, 0]), 0)
-    grads, _, _ = tf.function(estimator.estimate, jit_compile=True)(
+    grads, _, _ = tf.function(
+        estimator.estimate, jit_compile=True, autograph=False
+    )(
         run,
         tf.tile(theta[None], [COPIES, 1]),
         state,

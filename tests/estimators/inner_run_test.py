@@ -43,7 +43,9 @@ def make_run(tiny_rule, task):
     @functools.cache
     def make(num_steps):
         run = InnerRun(tiny_rule, task, num_steps)
-        run.advance = tf.function(run.advance, jit_compile=True)
+        run.advance = tf.function(
+            run.advance, jit_compile=True, autograph=False
+        )
         return run
 
     return make
@@ -129,8 +131,8 @@ def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
     run, seed = make_run(STEPS), SEEDS[0]
     theta = run.theta_vector.unpack(thetas[0])
     # Compiled, because XLA's random numbers are its own.
-    begin = tf.function(task.begin, jit_compile=True)
-    train_loss = tf.function(task.train_loss, jit_compile=True)
+    begin = tf.function(task.begin, jit_compile=True, autograph=False)
+    train_loss = tf.function(task.train_loss, jit_compile=True, autograph=False)
     params, non_trainable = begin(seed)
     slots = tiny_rule.init_slots(theta, params)
     batches = run.draw_batches(SEEDS, tf.constant([0, 0]), "outer_valid")
@@ -204,7 +206,7 @@ def test_steps_of_all_runs_at_once_are_those_of_each(
 ):
     mapped = make_run(STEPS // 2)
     run = InnerRun(tiny_rule, task, STEPS // 2, mapping="vectorized")
-    run.advance = tf.function(run.advance, jit_compile=True)
+    run.advance = tf.function(run.advance, jit_compile=True, autograph=False)
     # The second problem starts anew; the first goes on.
     state, *_ = advance(mapped, thetas, mapped.blank_states(3), [0, 0])
     expected, result = (

@@ -133,7 +133,7 @@ def test_slots_keep_their_structure(rule, rng, random_tensors):
 
 def test_compiled_and_eager_updates_agree(rule, rng, random_tensors):
     theta, tensors = rule.init_theta(0), random_tensors(rng)
-    compiled = tf.function(rule.update, jit_compile=True)
+    compiled = tf.function(rule.update, jit_compile=True, autograph=False)
     eager = trajectory(rule, theta, tensors, 5)
     jitted = trajectory(rule, theta, tensors, 5, update=compiled)
     for a, b in zip(keras.tree.flatten(eager), keras.tree.flatten(jitted)):

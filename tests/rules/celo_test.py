@@ -163,7 +163,7 @@ def test_the_keras_optimizer_takes_the_same_steps(rng):
     variables = [keras.Variable(p) for p in start]
     optimizer.build(variables)
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def train_step(given, loss):
         optimizer.scale_loss(loss)
         optimizer.apply_gradients(zip(given, variables))

@@ -95,7 +95,7 @@ def test_features_agree_with_numpy(rng, shape, dims, jit):
             slots = factored.update_factored(DECAYS, slots, grad)
         return features(slots, grads[-1], momenta, 0.0)
 
-    found = tf.function(features_of, jit_compile=jit)(
+    found = tf.function(features_of, jit_compile=jit, autograph=False)(
         [tf.constant(grad) for grad in grads]
     )
     for values, expected in zip(found, reference(grads, momentum, *dims)):

@@ -200,7 +200,7 @@ def trace(request):
 def test_the_rule_reproduces_the_trace(trace, jit):
     update = trace.rule.update
     if jit:
-        update = tf.function(update, jit_compile=True)
+        update = tf.function(update, jit_compile=True, autograph=False)
     params = [tf.constant(p) for p in trace.initial_params()]
     slots = trace.rule.init_slots(trace.theta, params)
     for step in range(NUM_STEPS):
@@ -224,7 +224,7 @@ def test_the_keras_optimizer_reproduces_the_trace(trace, jit):
     optimizer = LearnedOptimizer(trace.rule, trace.theta, horizon=HORIZON)
     optimizer.build(variables)
 
-    @tf.function(jit_compile=jit)
+    @tf.function(jit_compile=jit, autograph=False)
     def train_step(grads, loss):
         optimizer.scale_loss(loss)
         optimizer.apply_gradients(zip(grads, variables))

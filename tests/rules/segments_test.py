@@ -91,7 +91,7 @@ def test_together_is_each_alone(name, is_compiled, shapes, seed):
 def test_many_vectors_under_xla(name):
     rule = rules.get(name, step_mult=0.1)
     tensors = draw([(50 + i % 7,) for i in range(20)])
-    together = tf.function(rule.update, autograph=False, jit_compile=True)
+    together = tf.function(rule.update, jit_compile=True, autograph=False)
     expected = trained(rule, functools.partial(alone, rule), tensors)
     assert_same(trained(rule, together, tensors), expected)
 

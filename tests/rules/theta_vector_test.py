@@ -55,5 +55,7 @@ def test_packing_round_trips(rule):
 def test_a_vector_is_unpacked_in_a_compiled_program(shapes):
     layout = rules.ThetaVector(Shapes(shapes))
     vector = np.arange(layout.size, dtype=np.float32)
-    unpacked = tf.function(layout.unpack, jit_compile=True)(vector)
+    unpacked = tf.function(layout.unpack, jit_compile=True, autograph=False)(
+        vector
+    )
     np.testing.assert_array_equal(layout.pack(unpacked), vector)

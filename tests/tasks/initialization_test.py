@@ -24,7 +24,7 @@ def draw(initializer, num_problems=PROBLEMS):
     layer.build((None, SHAPE[0]))
     seeds = tf.stack([tf.fill([num_problems], 5), tf.range(num_problems)], 1)
 
-    @functools.partial(tf.function, jit_compile=True)
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
     def draw_all(seeds):
         return tf.map_fn(
             lambda seed: initialization.fresh_value(

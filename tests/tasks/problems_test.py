@@ -92,7 +92,7 @@ def test_dropout_draws_anew_every_step_and_problem(
     wine_task, problem_seeds, first_batch
 ):
     task = wine_task([keras.layers.Dropout(0.5)])
-    compiled = tf.function(task.train_loss, jit_compile=True)
+    compiled = tf.function(task.train_loss, jit_compile=True, autograph=False)
     seed = problem_seeds[0]
     batch = first_batch(task, seed)
     params, state = task.begin(seed)
@@ -125,7 +125,7 @@ def test_layers_of_sequences_train_compiled(
     layers = [keras.layers.Reshape((13, 1)), layer, keras.layers.Flatten()]
     task, seed = wine_task(layers), problem_seeds[0]
 
-    @tf.function(jit_compile=True)
+    @tf.function(jit_compile=True, autograph=False)
     def loss_and_grads(seed, batch):
         params, state = task.begin(seed)
         with tf.GradientTape() as tape:

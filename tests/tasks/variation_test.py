@@ -16,7 +16,7 @@ SEEDS = np.stack([np.full(1000, 3), np.arange(1000)], axis=1).astype(np.int32)
 def over_seeds(function, dtype=tf.float32):
     """Values of function(seed) for SEEDS, compiled as in an inner run."""
 
-    @functools.partial(tf.function, jit_compile=True)
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
     def draw_all(seeds):
         return tf.map_fn(function, seeds, fn_output_signature=dtype)
 

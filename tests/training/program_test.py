@@ -121,13 +121,14 @@ def test_two_replicas_train_like_one(run, one_replica, thetas):
     assert np.all(moved.max(axis=1) > 1e-3)  # There was something to differ in.
 
 
-@pytest.mark.parametrize(
-    "cores, parts", [(1, {8, 4}), (2, {4, 2}), (3, {4, 2}), (64, {1})]
-)
+@pytest.mark.parametrize("cores, parts", [(1, {8, 4}), (3, {3, 2}), (64, {1})])
 def test_any_number_of_cores_gives_the_same_bits(
     mixture, run, one_replica, thetas, program, cores, parts
 ):
-    """Of 8 particles of an estimate and 4 of a scoring each call has a part."""
+    """Of 8 particles of an estimate and 4 of a scoring each call has a part.
+
+    On three cores 8 are parts of 3, the last filled up.
+    """
     name = "keras_lopt.training.replicas.num_cores"
     with mock.patch(name, lambda: cores):
         own = Program(

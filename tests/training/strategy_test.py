@@ -103,11 +103,12 @@ def test_without_accelerators_there_is_one_replica(devices, name):
     assert made.run(lambda: tf.constant(1.0)).device.endswith("CPU:0")
 
 
-def test_products_keep_to_the_core_of_their_call():
-    make_strategy("cpu")
-    assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
-    make_strategy("cpu")
-    assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
+@pytest.mark.parametrize("name", ["cpu", "multi_worker"])
+def test_products_keep_to_the_core_of_their_call(monkeypatch, name):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    for _ in range(2):
+        assert make_strategy(name).num_replicas_in_sync == 1
+        assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
 
 
 def test_flags_that_are_set_stay(monkeypatch):
