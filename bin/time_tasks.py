@@ -4,6 +4,7 @@
 Examples:
   bin/time_tasks.py --suite=standard --steps=20 --particles=2
   bin/time_tasks.py --gin_file=mixture.gin
+  bin/time_tasks.py --family=mlp --whole_loops
 """
 
 import time
@@ -17,6 +18,7 @@ flags.DEFINE_string("rule", "fused", "The rule that takes the steps.")
 flags.DEFINE_integer("steps", 20, "Inner steps a call.", lower_bound=1)
 flags.DEFINE_integer("particles", 2, "Particles a call.", lower_bound=1)
 flags.DEFINE_integer("repeats", 5, "Calls, the median counts.", lower_bound=1)
+flags.DEFINE_bool("whole_loops", False, "XLA makes one function of a run.")
 
 
 def measure(task, rule, steps, particles, repeats):
@@ -61,8 +63,9 @@ def main(argv):
     _tasks.check(argv)
     if not _tasks.is_given():
         raise app.UsageError("Give --suite, --family or --gin_file")
-    from keras_lopt import rules, tasks
+    from keras_lopt import rules, tasks, training
 
+    training.make_strategy("cpu", _tasks.FLAGS.whole_loops)  # XLA's flags.
     rule = rules.get(_tasks.FLAGS.rule)
     counts = [_tasks.FLAGS[n].value for n in ("steps", "particles", "repeats")]
     print(

@@ -146,6 +146,7 @@ def benchmark_meta(
     rule_names=("fused", "adafac_mlp"),
     estimator=None,
     repeats=7,
+    whole_loops=False,
 ):
     """Prints a table of what outer steps cost; writes it to meta_cost.json.
 
@@ -161,12 +162,13 @@ def benchmark_meta(
         estimator: An `estimators.Estimator`; default: full ES, 8 pairs and
             20 steps.
         repeats: Number of measurements.
+        whole_loops: As for `training.make_strategy`.
 
     Returns:
         List of dicts, the rows.
     """
     estimator = estimator or estimators.ES(pairs=8, horizon=20)
-    strategy = training.make_strategy("cpu")
+    strategy = training.make_strategy("cpu", whole_loops)
     os.makedirs(out_dir, exist_ok=True)
     work = _work(estimator)
     print(work)

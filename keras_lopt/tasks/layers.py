@@ -1,11 +1,42 @@
-"""Keras layers whose behaviour is drawn anew for every problem.
+"""Keras layers of tasks.
 
-What a problem draws is a non-trainable weight with a random initializer, so a
-task's problems get it like any other initial value.
+The behaviour of some is drawn anew for every problem. What a problem draws is
+a non-trainable weight with a random initializer, so a task's problems get it
+like any other initial value.
 """
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
+class Dense(keras.layers.Dense):
+    """Keras's, with the gradient's products as products of transposes.
+
+    It is the same gradient. Where XLA makes one function of a loop
+    (`training.make_strategy(whole_loops=True)`), only products of factors
+    that lie in memory row by row are fast.
+    """
+
+    def call(self, inputs, training=None):
+        if len(inputs.shape) != 2:
+            return super().call(inputs, training=training)
+        outputs = _product(inputs, tf.convert_to_tensor(self.kernel))
+        if self.bias is not None:
+            outputs = ops.add(outputs, self.bias)
+        return self.activation(outputs) if self.activation else outputs
+
+
+@tf.custom_gradient
+def _product(x, kernel):
+    def gradient(upstream):
+        return (
+            tf.matmul(upstream, tf.transpose(kernel)),
+            tf.matmul(tf.transpose(x), upstream),
+        )
+
+    return tf.matmul(x, kernel), gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")

@@ -33,9 +33,9 @@ def mlp_task(dataset, hidden, activation, batch_size, variation, max_loss=None):
         inputs = keras.Input((num_inputs,))
         x = inputs
         for width in hidden:
-            x = keras.layers.Dense(width)(x)
+            x = layers.Dense(width)(x)
             x = layers.activation(activation)(x)
-        outputs = keras.layers.Dense(dataset.num_classes)(x)
+        outputs = layers.Dense(dataset.num_classes)(x)
         return keras.Model(inputs, outputs)
 
     sizes = [num_inputs, *hidden, dataset.num_classes]

@@ -35,6 +35,7 @@ def run(
     mutation=None,
     seed=0,
     seconds=None,
+    whole_loops=False,
 ):
     """Trains a population; continues where an earlier run in out_dir ended.
 
@@ -53,6 +54,7 @@ def run(
         schedule, trainers, selection, mutation, seed: As for
             `PopulationTrainer`.
         seconds: Stop after this many seconds of training, or None.
+        whole_loops: As for `make_strategy`.
 
     Returns:
         The `PopulationTrainer`, or None if nothing was left to do.
@@ -82,7 +84,7 @@ def run(
     schedule = schedule or Schedule()
     trainer = PopulationTrainer(
         rule=rule,
-        strategy=make_strategy(strategy),
+        strategy=make_strategy(strategy, whole_loops),
         task=settings.build_mixture(task, estimator),
         estimator=estimator,
         schedule=schedule,

@@ -7,7 +7,7 @@ import tensorflow as tf
 NAMES = ("auto", "cpu", "gpu", "multi_worker", "tpu")
 
 
-def make_strategy(name="auto"):
+def make_strategy(name="auto", whole_loops=False):
     """Builds the tf.distribute strategy `name`.
 
     Args:
@@ -15,6 +15,14 @@ def make_strategy(name="auto"):
             "multi_worker" (as TF_CONFIG says), "tpu" (the local or TPU_NAME's
             TPU), or "auto": the TPU or the GPUs if there are any, else the
             CPU.
+        whole_loops: Whether XLA makes one function of a whole loop, an inner
+            run, on CPUs. Without this each of its operations is one of its
+            own, which is a large part of what a step of a small task takes.
+            But in such a function only products of two small matrices that
+            lie in memory row by row are fast, those of `tasks.layers.Dense`
+            up to a width of 128 and a batch of 64; others, and convolutions,
+            take many times as long. It is a setting of the process, and has
+            no effect once XLA has compiled anything.
 
     Raises:
         ValueError: Unknown name, or devices that are not there.
@@ -27,7 +35,7 @@ def make_strategy(name="auto"):
     if name == "auto":
         name = _best_available()
     if name == "cpu":
-        return _cpu_strategy()
+        return _cpu_strategy(whole_loops)
     if name == "gpu":
         gpus = tf.config.list_logical_devices("GPU")
         if not gpus:
@@ -43,7 +51,7 @@ def make_strategy(name="auto"):
                 "TF_CONFIG, which names the workers and this one's number. "
                 "Received: TF_CONFIG is not set"
             )
-        _keep_products_to_their_calls()
+        _set_xla_flags(whole_loops)
         return tf.distribute.MultiWorkerMirroredStrategy()
     return _tpu_strategy()
 
@@ -69,19 +77,28 @@ def _tpu_strategy():
     return tf.distribute.TPUStrategy(resolver)
 
 
-def _cpu_strategy():
+def _cpu_strategy(whole_loops):
     """One replica, whose cores work side by side: `Replicas.parallel_calls`.
 
     Not a logical device, so a replica, per core: TensorFlow compiles a program
     anew for every device.
     """
-    _keep_products_to_their_calls()
+    _set_xla_flags(whole_loops)
     return tf.distribute.OneDeviceStrategy("/cpu:0")
 
 
-def _keep_products_to_their_calls():
-    """Every core has a call of its own: threads that share one compete."""
+def _set_xla_flags(whole_loops):
+    """Adds to XLA_FLAGS what is not set there already."""
+    # Every core has a call of its own: threads that share a product compete.
+    wanted = {"xla_cpu_multi_thread_eigen": "false"}
+    if whole_loops:
+        # Not a flag of its own, which other versions of XLA might not know
+        # and then end the process. Any loop has fewer bytes.
+        wanted["xla_backend_extra_options"] = (
+            f"xla_cpu_small_while_loop_byte_threshold={2**40}"
+        )
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        flags = f"{flags} --xla_cpu_multi_thread_eigen=false"
-        os.environ["XLA_FLAGS"] = flags.strip()
+    for name, value in wanted.items():
+        if name not in flags:
+            flags = f"{flags} --{name}={value}".strip()
+    os.environ["XLA_FLAGS"] = flags

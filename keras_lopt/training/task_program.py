@@ -27,6 +27,7 @@ class TaskProgram:
         self.estimator = estimator
         self._draw = draw
         self._update = update
+        self._outer_step = None
 
     @tf.function(autograph=False)
     def copy_members(self, state, sources):
@@ -41,7 +42,6 @@ class TaskProgram:
 
         return self.strategy.run(copy, args=(state,))
 
-    @tf.function(autograph=False)
     def outer_step(self, thetas, slots, slot_steps, trainers, state, seed):
         """One meta-gradient and one update of theta, for all members.
 
@@ -53,10 +53,15 @@ class TaskProgram:
         Returns:
             Distributed (thetas, slots, slot_steps), losses [p], and state.
         """
-        return self.strategy.run(
-            self._replica_outer_step,
-            args=(thetas, slots, slot_steps, trainers, state, seed),
-        )
+        args = thetas, slots, slot_steps, trainers, state, seed
+        if self._outer_step is None:
+            # Always the same types: a `tf.function` would look for what fits
+            # some dozens of tensors in every call.
+            self._outer_step = tf.function(
+                lambda *args: self.strategy.run(self._replica_outer_step, args),
+                autograph=False,
+            ).get_concrete_function(*args)
+        return self._outer_step(*args)
 
     def _replica_outer_step(
         self, thetas, slots, slot_steps, trainers, state, seed

@@ -244,7 +244,7 @@ def test_scoring_is_on_data_of_no_gradient(task, mixture, thetas, outer_split):
         with mock.patch.object(
             task, "draw_batches", wraps=task.draw_batches
         ) as draw:
-            function.get_concrete_function(*args)
+            tf.function(function, autograph=False).get_concrete_function(*args)
         used.append({call.args[-1] for call in draw.call_args_list})
     assert used == [{"train", outer_split}, {"train", "inner_valid"}]
 

@@ -111,6 +111,25 @@ def test_products_keep_to_the_core_of_their_call(monkeypatch, name):
         assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
 
 
+@pytest.mark.parametrize("name", ["cpu", "multi_worker"])
+def test_whole_loops_are_a_flag(monkeypatch, name):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    for whole_loops in (True, True, False):  # The last changes nothing.
+        make_strategy(name, whole_loops)
+        assert os.environ["XLA_FLAGS"] == (
+            "--xla_cpu_multi_thread_eigen=false --xla_backend_extra_options="
+            "xla_cpu_small_while_loop_byte_threshold=1099511627776"
+        )
+
+
+def test_options_that_are_set_stay(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_extra_options=a=1")
+    make_strategy("cpu", whole_loops=True)
+    assert os.environ["XLA_FLAGS"] == (
+        "--xla_backend_extra_options=a=1 --xla_cpu_multi_thread_eigen=false"
+    )
+
+
 def test_flags_that_are_set_stay(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--a=1")
     make_strategy("cpu")

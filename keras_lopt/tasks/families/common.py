@@ -6,7 +6,7 @@ import zlib
 import keras
 import numpy as np
 
-from keras_lopt.tasks import sources
+from keras_lopt.tasks import layers, sources
 from keras_lopt.tasks.base import Task
 from keras_lopt.tasks.normalizers import Normalizer, chance
 from keras_lopt.tasks.variation import Variation
@@ -44,7 +44,7 @@ def classifier(name, body, dataset, batch_size, variation, center=False):
             dataset.inputs.shape[1:], dtype=input_dtype(dataset)
         )
         x = keras.layers.Rescaling(2.0, -1.0)(inputs) if center else inputs
-        outputs = keras.layers.Dense(dataset.num_classes)(body(x))
+        outputs = layers.Dense(dataset.num_classes)(body(x))
         return keras.Model(inputs, outputs)
 
     return Task(
@@ -64,10 +64,8 @@ def input_dtype(dataset):
 
 
 def dense(width, initializer, **kwargs):
-    """A Keras dense layer whose initializer is a name or a dict."""
-    return keras.layers.Dense(
-        width, kernel_initializer=new(initializer), **kwargs
-    )
+    """A dense layer whose initializer is a name or a dict."""
+    return layers.Dense(width, kernel_initializer=new(initializer), **kwargs)
 
 
 def new(initializer):

@@ -71,8 +71,8 @@ def _model(hidden, features, classes, activation, sparsity, batch_size):
     inputs = keras.Input((1,))
     x, labels = RandomExamples(features, classes, sparsity, batch_size)(inputs)
     for width in hidden:
-        x = layers.activation(activation)(keras.layers.Dense(width)(x))
-    logits = keras.layers.Dense(classes)(x)
+        x = layers.activation(activation)(layers.Dense(width)(x))
+    logits = layers.Dense(classes)(x)
     losses = keras.losses.sparse_categorical_crossentropy(
         labels, logits, from_logits=True
     )

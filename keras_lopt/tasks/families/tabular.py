@@ -59,7 +59,7 @@ def _regression(name, body, dataset, batch_size, variation):
 
     def model_fn():
         inputs = keras.Input(dataset.inputs.shape[1:])
-        outputs = keras.layers.Dense(dataset.targets.shape[1])(body(inputs))
+        outputs = layers.Dense(dataset.targets.shape[1])(body(inputs))
         return keras.Model(inputs, outputs)
 
     variance = float(np.var(dataset.arrays("train")[1]))
