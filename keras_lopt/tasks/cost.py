@@ -65,12 +65,17 @@ def task_cost(task):
         tensors=len(task.model.trainable_variables),
         params=task.num_params,
         state=sum(math.prod(v.shape) for v in state),
-        flops=round(_STEP_PER_LOSS * _graph_flops(loss_graph(task))),
+        flops=round(_STEP_PER_LOSS * graph_flops(loss_graph(task))),
     )
 
 
-def loss_graph(task):
-    """The TensorFlow graph of a task's training loss of one batch."""
+def loss_graph(task, with_gradient=False):
+    """The TensorFlow graph of a task's training loss of one batch.
+
+    Args:
+        task: A `tasks.Task`.
+        with_gradient: Whether its gradient is computed there, too.
+    """
 
     def blank(shape, dtype):
         return tf.zeros(shape, "float32" if dtype == "uint8" else dtype)
@@ -87,7 +92,12 @@ def loss_graph(task):
                 task.model.non_trainable_variables,
             ),
         )
-        return task.train_loss(*values, batch, seed)
+        if not with_gradient:
+            return task.train_loss(*values, batch, seed)
+        with tf.GradientTape() as tape:
+            tape.watch(values[0])
+            loss, _ = task.train_loss(*values, batch, seed)
+        return tape.gradient(loss, values[0])
 
     function = tf.function(loss, autograph=False)
     return function.get_concrete_function(tf.TensorSpec([2], tf.int32)).graph
@@ -109,16 +119,22 @@ def _called(op, graph):
     return [graph._get_function(op.get_attr("f").name).graph]
 
 
-def _graph_flops(graph):
-    """Operations of a TensorFlow graph and of the functions that it calls."""
-    total = 0
+def graph_flops(graph, flops_of=None):
+    """Operations of a TensorFlow graph and of the functions that it calls.
+
+    Args:
+        graph: A graph.
+        flops_of: Function of a node that is counted; default: `op_flops`.
+    """
+    total, flops_of = 0, flops_of or op_flops
     for op in graph.get_operations():
         if op.type in LOOPS:
             body = graph._get_function(op.get_attr("body").name).graph
-            total += _trips(op) * _graph_flops(body)
+            total += _trips(op) * graph_flops(body, flops_of)
         else:
-            total += sum(map(_graph_flops, _called(op, graph)))
-            total += _op_flops(op)
+            for inner in _called(op, graph):
+                total += graph_flops(inner, flops_of)
+            total += flops_of(op)
     return total
 
 
@@ -131,7 +147,7 @@ def _trips(op):
     return int(limit) if limit is not None and limit > 0 else 1
 
 
-def _op_flops(op):
+def op_flops(op):
     """Operations of one node: of products, two for each multiplication."""
     if op.type in _FREE:
         return 0

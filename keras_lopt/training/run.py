@@ -18,6 +18,7 @@ from keras_lopt.training.replicas import Replicas
 from keras_lopt.training.schedule import Schedule, check_generations
 from keras_lopt.training.strategy import make_strategy
 from keras_lopt.training.trainer import PopulationTrainer
+from keras_lopt.training.whole_loops import warn_of_slow_tasks
 
 
 def run(
@@ -101,6 +102,8 @@ def run(
     if checkpoint.generation() >= generations:
         print(f"{out_dir} has all of {generations} generations", flush=True)
         return None
+    if whole_loops:
+        warn_of_slow_tasks(trainer.mixture)
     replicas = Replicas(trainer.strategy)
     print(
         f"{trainer.mixture.name}, rule {rule.name}, {schedule.population} "

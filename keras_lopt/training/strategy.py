@@ -18,11 +18,11 @@ def make_strategy(name="auto", whole_loops=False):
         whole_loops: Whether XLA makes one function of a whole loop, an inner
             run, on CPUs. Without this each of its operations is one of its
             own, which is a large part of what a step of a small task takes.
-            But in such a function only products of two small matrices that
-            lie in memory row by row are fast, those of `tasks.layers.Dense`
-            up to a width of 128 and a batch of 64; others, and convolutions,
-            take many times as long. It is a setting of the process, and has
-            no effect once XLA has compiled anything.
+            But in such a function only products of matrices [m, k] and [k, n]
+            are fast that lie in memory row by row (`tasks.layers.Dense`),
+            with no size above 128, and m or n up to 32; others, and
+            convolutions, take 4 to 20 times as long. It is a setting of the
+            process, and has no effect once XLA has compiled anything.
 
     Raises:
         ValueError: Unknown name, or devices that are not there.
