@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import sys
-from unittest import mock
 
 import keras
 import numpy as np
@@ -291,17 +288,3 @@ def test_summary_says_speed_and_share_of_compilation(tmp_path, capsys):
     assert last.startswith(f"best score {best:.4f} after 1 outer steps; ")
     assert "inner steps/s; " in last
     assert last.endswith("%) were compilation")
-
-
-def test_whole_loops_are_set_and_their_slow_tasks_looked_for(tmp_path):
-    flags = []
-    module = sys.modules["keras_lopt.training.run"]
-    with mock.patch.object(
-        module,
-        "warn_of_slow_tasks",
-        lambda mixture: flags.append(os.environ["XLA_FLAGS"]),
-    ):
-        run(tmp_path / "as_ever", generations=0)
-        assert not flags
-        run(tmp_path / "whole", generations=0, whole_loops=True)
-    assert len(flags) == 1 and "while_loop_byte_threshold" in flags[0]

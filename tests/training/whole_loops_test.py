@@ -1,14 +1,18 @@
 """Tasks that are slow where XLA makes one function of a loop."""
 
+import os
+import sys
 import warnings
+from unittest import mock
 
 import keras
 import numpy as np
 import pytest
 
-from keras_lopt import tasks
+from keras_lopt import config, tasks, training
 from keras_lopt.tasks import Mixture
 from keras_lopt.training.whole_loops import slow_flops, warn_of_slow_tasks
+from tests import tiny
 
 
 def test_small_dense_layers_are_fast():
@@ -54,3 +58,28 @@ def test_a_slow_task_is_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_slow_tasks(Mixture.of(fast))
+
+
+def run(out_dir, whole_loops):
+    bindings = [
+        *tiny.BINDINGS,
+        "training.run.generations = 0",
+        f"training.run.whole_loops = {whole_loops}",
+    ]
+    config.load(["tiny.gin"], bindings, str(tiny.CONFIGS))
+    with tiny.sharing_programs():
+        config.call(training.run, str(out_dir), "cpu")
+
+
+def test_whole_loops_are_set_and_their_slow_tasks_looked_for(tmp_path):
+    flags = []
+    module = sys.modules["keras_lopt.training.run"]
+    with mock.patch.object(
+        module,
+        "warn_of_slow_tasks",
+        lambda mixture: flags.append(os.environ["XLA_FLAGS"]),
+    ):
+        run(tmp_path / "as_ever", whole_loops=False)
+        assert not flags
+        run(tmp_path / "whole", whole_loops=True)
+    assert len(flags) == 1 and "while_loop_byte_threshold" in flags[0]
