@@ -26,7 +26,7 @@ def check(argv):
         if FLAGS.gin_file:
             logging.set_verbosity(logging.FATAL)  # gin logs paths it tries.
             config.load([FLAGS.gin_file], (), str(ROOT / "gin_configs"))
-            config.value("training.run.task")
+            config.value("training.Experiment.task")
         if FLAGS.suite:
             tasks.suites.get(FLAGS.suite)
         if FLAGS.family:
@@ -55,7 +55,7 @@ def selected():
     from keras_lopt import config, tasks
 
     if FLAGS.gin_file:
-        mixture = tasks.Mixture.of(config.value("training.run.task")())
+        mixture = tasks.Mixture.of(config.value("training.Experiment.task")())
         return [(task.name, lambda task=task: task) for task in mixture.tasks]
     if FLAGS.suite:
         return [

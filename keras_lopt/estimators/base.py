@@ -193,7 +193,7 @@ class Estimator:
         return tf.einsum("pn,pnd->pd", weight, multiplier)
 
     def clipped(self, grads):
-        """The meta-gradient that a trainer gets: averaged, then clipped.
+        """The meta-gradient that a teacher gets: averaged, then clipped.
 
         In this order, so that it does not depend on the number of replicas.
         """

@@ -1,6 +1,6 @@
 """The population: its members, and decisions about them, in NumPy.
 
-Selection, mutation and the choice of trainers are pure functions of scores
+Selection, mutation and the choice of teachers are pure functions of scores
 and a random generator; the population trainer applies what they decide.
 """
 
@@ -20,18 +20,18 @@ from keras_lopt.population.selection import (
     Truncation,
     WinnerTakeAll,
 )
-from keras_lopt.population.trainers import (
-    FixedTrainer,
-    FrozenTrainers,
+from keras_lopt.population.teachers import (
+    FixedTeacher,
+    FrozenTeachers,
     SelfTraining,
+    DrawnTeachers,
     Teachers,
-    Trainers,
 )
 
 __all__ = [
     "Elitist",
-    "FixedTrainer",
-    "FrozenTrainers",
+    "FixedTeacher",
+    "FrozenTeachers",
     "Grid",
     "League",
     "LogNormal",
@@ -42,8 +42,8 @@ __all__ = [
     "Perturb",
     "Selection",
     "SelfTraining",
+    "DrawnTeachers",
     "Teachers",
-    "Trainers",
     "Truncation",
     "WinnerTakeAll",
 ]

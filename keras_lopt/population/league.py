@@ -1,6 +1,6 @@
 """A league: members of now and before train, those most that train well.
 
-A rule that trains models well need not train rules well, so trainers are not
+A rule that trains models well need not train rules well, so teachers are not
 chosen by their score but by what their students gained. Past members stay in
 play as in a hall of fame (Rosin and Belew 1997, "New methods for competitive
 coevolution") or the league of AlphaStar (Vinyals et al. 2019).
@@ -11,31 +11,31 @@ import dataclasses
 import numpy as np
 
 from keras_lopt.checks import check_integer, check_number
-from keras_lopt.population.trainers import Teachers, Trainers
+from keras_lopt.population.teachers import DrawnTeachers, Teachers
 
 FIRST_MERIT = 0.5  # Of everyone, before any has trained anybody.
 LEAST_CHANCE = 1e-3  # Next to a merit of 1: nobody is given up for good.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class League(Trainers):
+class League(Teachers):
     """Members are trained by those of a league, drawn by their merit.
 
     The league begins with members of the start. The best member enters after
     every generation, in place of the one of least merit. Merit is a moving
-    average of how the trainer's students ranked in their generation by what
+    average of how the teacher's students ranked in their generation by what
     they gained: 1 for the most, 0 for one that was not accepted. A new one has
     the league's mean: merits fall as fewer are accepted, and above them all it
     would take the students of those that have proven themselves.
 
-    A trainer's steps are as long as its rule makes them. A child's update
+    A teacher's steps are as long as its rule makes them. A child's update
     multiplier is therefore mutated from that of a former student of its
-    trainer: of the last generation in which one was accepted, the one that
+    teacher: of the last generation in which one was accepted, the one that
     gained most. Where there was none it is mutated from its parent's.
 
     Args:
         size: Of the league.
-        sharpness: A trainer's chance is in proportion to merit^sharpness.
+        sharpness: A teacher's chance is in proportion to merit^sharpness.
         memory_rate: Weight of a new student in the moving average.
     """
 
@@ -66,7 +66,7 @@ class League(Trainers):
         chances = np.where(memory["ids"] >= 0, chances, 0.0)
         count = len(members.ids)
         drawn = rng.choice(self.size, count, p=chances / chances.sum())
-        return Teachers(
+        return DrawnTeachers(
             memory["thetas"][drawn],
             memory["ids"][drawn],
             memory["multipliers"][drawn],

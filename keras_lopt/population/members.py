@@ -12,7 +12,7 @@ class Members:
 
     Attributes:
         thetas: [p, d] float32.
-        slots: Nest of [p, ...]; what a member's trainer remembers of it.
+        slots: Nest of [p, ...]; what a member's teacher remembers of it.
         slot_steps: [p] int32; outer steps since the slots were fresh.
         multipliers: [p]; the scale of each member's updates.
         scores: [p]; mean held-out loss on the scoring problems.

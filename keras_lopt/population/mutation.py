@@ -11,7 +11,7 @@ from keras_lopt.checks import check_number, check_numbers
 class Mutation:
     """How children's multipliers follow from those they begin with.
 
-    Those are their parents', or what the trainer's `Teachers` say.
+    Those are their parents', or what the teacher's `DrawnTeachers` say.
     """
 
     def mutate(self, values, rng):

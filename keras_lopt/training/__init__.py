@@ -1,19 +1,32 @@
 """The population trainer: learned optimizers train one another.
 
-`PopulationTrainer.fit` is the loop, `run` the function that a configured
-experiment calls. TensorFlow only.
+An `Experiment` is all that is settled before, a `PopulationState` all that
+changes; `PopulationTrainer.fit` is the loop, and `run` the function that a
+configured experiment calls. TensorFlow only.
 """
 
-from keras_lopt.training.checkpointing import TrainingCheckpoint
+from keras_lopt.training.devices import (
+    SplitRun,
+    compiled,
+    make_strategy,
+    reuse_compiled,
+)
+from keras_lopt.training.experiment import Experiment
+from keras_lopt.training.output.checkpoint import TrainingCheckpoint
 from keras_lopt.training.run import run
 from keras_lopt.training.schedule import Schedule
-from keras_lopt.training.strategy import make_strategy
+from keras_lopt.training.state import PopulationState
 from keras_lopt.training.trainer import PopulationTrainer
 
 __all__ = [
+    "Experiment",
+    "PopulationState",
     "PopulationTrainer",
     "Schedule",
+    "SplitRun",
     "TrainingCheckpoint",
+    "compiled",
     "make_strategy",
+    "reuse_compiled",
     "run",
 ]

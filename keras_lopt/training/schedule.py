@@ -11,15 +11,15 @@ class Schedule:
 
     Args:
         population: Number of members, p.
-        candidates: Random thetas a member, scored before training: the best p
+        candidates: Random thetas per member, scored before training: the best p
             of candidates * p become the members. A random population may have
             no better rule than one that does nothing, and such a rule trains
             nobody: without a choice among many, some seeds never start.
-        outer_steps: Outer steps a generation.
+        outer_steps: Outer steps per generation.
         score_problems: Whole problems of each task that a member is scored on.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
-        outer_horizon: Outer steps that trainers plan with, where their rule
+        outer_horizon: Outer steps that teachers plan with, where their rule
             has a horizon (`velo`, `celo`): those of the whole training.
     """
 

@@ -1,33 +1,57 @@
 """Scoring: whole inner runs on problems and data of no gradient."""
 
+import dataclasses
+
+import numpy as np
 import tensorflow as tf
 
-#: Members are scored on data that no gradient ever sees.
-SPLIT = "inner_valid"
+from keras_lopt.training.experiment import SCORING_SPLIT
+
+_fold_in = tf.random.experimental.stateless_fold_in
+
+
+def problem_set(experiment, generation):
+    """Number of the set of scoring problems that a generation uses."""
+    return generation // experiment.schedule.redraw_every
+
+
+def scored(experiment, devices, members, generation):
+    """The members with their scores on the problems of a generation."""
+    number = problem_set(experiment, generation)
+    scores, train_losses = devices.score(
+        members.thetas, _fold_in([experiment.seed, 1], number)
+    )
+    weights = experiment.mixture.weights.astype(np.float32)
+    return dataclasses.replace(
+        members,
+        scores=scores @ weights,
+        train_losses=train_losses @ weights,
+        task_scores=scores,
+    )
 
 
 class Scoring:
     """Mean losses over whole runs, on one replica's share of the problems.
 
-    In rounds of as many particles as an estimate of the meta-gradient has, so
-    that both are the same compiled program.
+    Particles run in rounds of as many as an estimate of the meta-gradient
+    has, so that both are the same compiled program.
 
     Args:
-        run: A `CompiledRun`.
+        run: A `devices.SplitRun` of the task.
         horizon: Inner steps of a whole run.
         members: Size of the population, p.
         problems: Number of problems on each replica.
-        problems_a_round: Divides `problems`.
+        problems_per_round: Divides `problems`.
     """
 
-    def __init__(self, run, horizon, members, problems, problems_a_round):
+    def __init__(self, run, horizon, members, problems, problems_per_round):
         self.run = run
         self.whole_run = horizon // run.num_steps  # calls
         self.members = members
         self.problems = problems
-        self.problems_a_round = problems_a_round
-        self.particles = members * problems_a_round
-        run.prepare(self.particles, SPLIT)
+        self.problems_per_round = problems_per_round
+        self.particles = members * problems_per_round
+        run.prepare(self.particles, SCORING_SPLIT)
 
     def __call__(self, thetas, seed, replica, calls):
         """Scores the members.
@@ -42,27 +66,26 @@ class Scoring:
         Returns:
             [2, p] mean held-out losses and mean training losses.
         """
-        fold_in = tf.random.experimental.stateless_fold_in
         first = self.problems * replica
         seeds = tf.stack(
-            [fold_in(seed, first + i) for i in range(self.problems)]
+            [_fold_in(seed, first + i) for i in range(self.problems)]
         )
         losses = tf.map_fn(
             lambda seeds: self._score_round(thetas, seeds, calls),
-            tf.reshape(seeds, [-1, self.problems_a_round, 2]),
+            tf.reshape(seeds, [-1, self.problems_per_round, 2]),
             fn_output_signature=tf.float32,
         )  # [rounds, 2, p]
         return tf.reduce_mean(losses, axis=0)
 
     def _score_round(self, thetas, seeds, calls):
         """[2, p] mean losses over runs of the problems `seeds`."""
-        count = self.problems_a_round
+        count = self.problems_per_round
         particles = tf.repeat(thetas, count, axis=0)
         problems = tf.tile(tf.range(count), [self.members])
 
         def body(i, states, held_out, train):
             steps = tf.fill([count], i * self.run.num_steps)
-            batches = self.run.draw_batches(seeds, steps, SPLIT)
+            batches = self.run.draw_batches(seeds, steps, SCORING_SPLIT)
             states, train_loss, loss = self.run.advance(
                 particles, states, seeds, steps, problems, batches
             )

@@ -1,11 +1,11 @@
-"""A league of trainers: who enters it, who trains, what it learns."""
+"""A league of teachers: who enters it, who trains, what it learns."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from keras_lopt.population import League, Members, Teachers
+from keras_lopt.population import League, Members, DrawnTeachers
 
 COUNT = 4
 SCORES = np.array([2.0, 0.5, 3.0, 1.5])  # Best to worst: 1, 3, 0, 2.
@@ -27,7 +27,7 @@ STARTING = members_of(SCORES)
 
 def learn(league, memory, ids, gains, members=STARTING, children=STARTING):
     places = [list(memory["ids"]).index(i) for i in ids]
-    teachers = Teachers(
+    teachers = DrawnTeachers(
         memory["thetas"][places], np.array(ids), memory["multipliers"][places]
     )
     return league.learn(memory, teachers, children, np.array(gains), members)

@@ -1,4 +1,4 @@
-"""What happens between generations: Keras callbacks, a generation an epoch.
+"""What happens between generations: Keras callbacks, a generation is an epoch.
 
 They read the row from the trainer's history: Keras passes logs on as floats.
 """
@@ -15,7 +15,7 @@ from keras_lopt import checkpoints
 
 
 class Progress(keras.callbacks.Callback):
-    """One live line on a terminal, one line a generation elsewhere.
+    """One live line on a terminal, one line per generation elsewhere.
 
     Args:
         stream: Where to write; default: standard output.
@@ -57,7 +57,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class CSVHistory(keras.callbacks.Callback):
-    """history.csv, a row a generation; members.csv, a row a child.
+    """history.csv, a row per generation; members.csv, a row per child.
 
     Args:
         folder: Where the files are. Rows after the trainer's generation, from
@@ -85,7 +85,7 @@ class CSVHistory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         _append_csv(self._history, self.model.history[-1:])
-        _append_csv(self._members, self.model.last_generation)
+        _append_csv(self._members, self.model.child_rows)
 
 
 def _write_csv(path, rows):
@@ -159,9 +159,8 @@ class BestMember(keras.callbacks.Callback):
             "score": float(members.scores[best]),
             "train_loss": float(members.train_losses[best]),
         }
-        checkpoints.save(
-            self._path, trainer.rule, trainer.best_theta(), metadata
-        )
+        rule = trainer.experiment.rule
+        checkpoints.save(self._path, rule, trainer.best_theta(), metadata)
         self._saved = members.ids[best]
 
 
@@ -199,5 +198,5 @@ class TimeLimit(keras.callbacks.Callback):
         self.on_epoch_end(epoch=None)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.model.seconds >= self._seconds:
+        if self.model.state.seconds >= self._seconds:
             self.model.stop_training = True

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from keras_lopt import rules
 from keras_lopt.population import (
-    FixedTrainer,
-    FrozenTrainers,
+    FixedTeacher,
+    FrozenTeachers,
     League,
     Members,
     SelfTraining,
@@ -87,43 +87,43 @@ def test_refuses_bad_fractions(fraction):
         SelfTraining(fraction=fraction)
 
 
-def test_frozen_trainers_are_as_they_were_at_the_start(rng):
+def test_frozen_teacher_are_as_they_were_at_the_start(rng):
     seen = set()
-    trainers = FrozenTrainers()
-    memory = trainers.begin(INITIAL, MEMBERS)
+    teachers = FrozenTeachers()
+    memory = teachers.begin(INITIAL, MEMBERS)
     for _ in range(50):
-        teachers = trainers.draw(MEMBERS, memory, rng)
+        teachers = teachers.draw(MEMBERS, memory, rng)
         np.testing.assert_array_equal(teachers.thetas[:, 0], teachers.ids + 70)
-        memory = trainers.learn(memory, teachers, MEMBERS, SCORES, MEMBERS)
+        memory = teachers.learn(memory, teachers, MEMBERS, SCORES, MEMBERS)
         seen |= set(teachers.ids)
     assert seen == set(INITIAL.ids)
 
 
-def test_frozen_trainers_are_as_drawn_unless_they_are_to_be_chosen():
+def test_frozen_teacher_are_as_drawn_unless_they_are_to_be_chosen():
     drawn, chosen = MEMBERS, INITIAL
-    for trainers, expected in (
-        (FrozenTrainers(), drawn),
-        (FrozenTrainers(chosen=True), chosen),
+    for teachers, expected in (
+        (FrozenTeachers(), drawn),
+        (FrozenTeachers(chosen=True), chosen),
     ):
-        memory = trainers.begin(drawn, chosen)
+        memory = teachers.begin(drawn, chosen)
         np.testing.assert_array_equal(memory["thetas"], expected.thetas)
         np.testing.assert_array_equal(memory["ids"], expected.ids)
     with pytest.raises(ValueError, match="`chosen` must be True or False"):
-        FrozenTrainers(chosen=1)
+        FrozenTeachers(chosen=1)
 
 
-def test_a_fixed_trainer_trains_everybody(rng):
+def test_a_fixed_teacher_trains_everybody(rng):
     adam = rules.get("adam")
-    trainers = FixedTrainer(trainer=adam)
-    theta, ids, _ = trainers.draw(MEMBERS, {}, rng)
+    teachers = FixedTeacher(teacher=adam)
+    theta, ids, _ = teachers.draw(MEMBERS, {}, rng)
     expected = ThetaVector(adam).pack(adam.init_theta(0))
     np.testing.assert_array_equal(theta, np.tile(expected, (8, 1)))
     np.testing.assert_array_equal(ids, np.full(8, -1))
 
 
-def test_a_fixed_trainer_may_have_been_trained_before(rng, fused):
+def test_a_fixed_teacher_may_have_been_trained_before(rng, fused):
     theta = fused.init_theta(seed=5)
-    teachers = FixedTrainer(trainer=fused, theta=theta).draw(MEMBERS, {}, rng)
+    teachers = FixedTeacher(teacher=fused, theta=theta).draw(MEMBERS, {}, rng)
     unpacked = ThetaVector(fused).unpack_numpy(teachers.thetas[7])
     for leaf, value in theta.items():
         np.testing.assert_array_equal(unpacked[leaf], value)
@@ -139,25 +139,25 @@ def broken_thetas():
 
 
 @pytest.mark.parametrize("theta, message", broken_thetas())
-def test_the_theta_of_a_fixed_trainer_is_checked(theta, message):
+def test_the_theta_of_a_fixed_teacher_is_checked(theta, message):
     with pytest.raises(ValueError, match=message):
-        FixedTrainer(trainer=rules.get("fused"), theta=theta)
+        FixedTeacher(teacher=rules.get("fused"), theta=theta)
 
 
-def test_a_fixed_trainer_must_be_a_rule():
+def test_a_fixed_teacher_must_be_a_rule():
     with pytest.raises(
-        ValueError, match="`trainer` must be a `rules.Rule`.*trainer='adam'"
+        ValueError, match="`teacher` must be a `rules.Rule`.*teacher='adam'"
     ):
-        FixedTrainer(trainer="adam")
+        FixedTeacher(teacher="adam")
 
 
-def test_slots_go_on_where_the_trainer_never_changes():
-    assert FixedTrainer(trainer=rules.get("adam")).fresh == 0.0
-    assert 0.0 < SelfTraining().fresh == FrozenTrainers().fresh < 1.0
+def test_slots_go_on_where_the_teacher_never_changes():
+    assert FixedTeacher(teacher=rules.get("adam")).fresh == 0.0
+    assert 0.0 < SelfTraining().fresh == FrozenTeachers().fresh < 1.0
 
 
 @pytest.mark.parametrize("fresh", [-0.1, 1.1, float("nan"), "0.5", True])
-@pytest.mark.parametrize("kind", [SelfTraining, League, FrozenTrainers])
+@pytest.mark.parametrize("kind", [SelfTraining, League, FrozenTeachers])
 def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
     assert kind(fresh=0.0).fresh == 0.0 and kind(fresh=1.0).fresh == 1.0
     with pytest.raises(
@@ -168,16 +168,16 @@ def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
         kind(fresh=fresh)
 
 
-@pytest.mark.parametrize("trainers", [SelfTraining, League, FrozenTrainers])
-def test_members_train_by_the_antisymmetric_part_of_their_rule(trainers):
+@pytest.mark.parametrize("teachers", [SelfTraining, League, FrozenTeachers])
+def test_members_train_by_the_antisymmetric_part_of_their_rule(teachers):
     rule = rules.get("fused")
-    assert trainers().rule(rule) == rules.AntisymmetricRule(rule)
-    assert trainers(antisymmetric=False).rule(rule) == rule
+    assert teachers().rule(rule) == rules.AntisymmetricRule(rule)
+    assert teachers(antisymmetric=False).rule(rule) == rule
 
 
-def test_a_fixed_trainer_applies_all_of_its_rule():
+def test_a_fixed_teacher_applies_all_of_its_rule():
     adam = rules.get("adam")
-    assert FixedTrainer(trainer=adam).rule(rules.get("fused")) == adam
+    assert FixedTeacher(teacher=adam).rule(rules.get("fused")) == adam
 
 
 def test_refuses_a_bad_antisymmetric():

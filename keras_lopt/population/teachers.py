@@ -9,8 +9,8 @@ from keras_lopt.checks import check_flag, check_number
 from keras_lopt.rules import AntisymmetricRule, Rule, ThetaVector
 
 
-class Teachers(NamedTuple):
-    """A generation's trainers, one for each of p members."""
+class DrawnTeachers(NamedTuple):
+    """A generation's teachers, one for each of p members."""
 
     thetas: np.ndarray  # [p, d']
     ids: np.ndarray  # [p] their numbers; -1 for one that never was a member
@@ -20,26 +20,26 @@ class Teachers(NamedTuple):
 
     @classmethod
     def with_parents_multipliers(cls, thetas, ids):
-        """Teachers that say nothing of multipliers."""
+        """DrawnTeachers that say nothing of multipliers."""
         return cls(thetas, ids, np.full(len(ids), np.nan))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trainers:
-    """A choice of trainers.
+class Teachers:
+    """A choice of teachers.
 
     What a choice has to remember from one generation to the next is a dict of
     arrays, of the same shapes in all of a run: `memory`.
 
-    A trainer with fresh slots acts as at the start of a run, with the large
+    A teacher with fresh slots acts as at the start of a run, with the large
     steps of one; with those of the last generation, as later in a run, which
     may be past the horizon that it was trained on. Either can be what a member
     needs: chance proposes, selection decides.
 
     Args:
         fresh: Probability that a child begins a generation with fresh slots;
-            otherwise it goes on with what its parent's trainer remembered.
-        antisymmetric: Whether trainers apply the antisymmetric part of their
+            otherwise it goes on with what its parent's teacher remembered.
+        antisymmetric: Whether teachers apply the antisymmetric part of their
             rule, or all of it. A rule that trains models well may still be
             mostly drift, and useless, where gradients are as noisy as
             meta-gradients are.
@@ -53,7 +53,7 @@ class Trainers:
         check_flag("antisymmetric", self.antisymmetric)
 
     def rule(self, member_rule):
-        """The trainers' rule, for members of `member_rule`."""
+        """The teachers' rule, for members of `member_rule`."""
         if self.antisymmetric:
             return AntisymmetricRule(member_rule)
         return member_rule
@@ -69,7 +69,7 @@ class Trainers:
         return {}
 
     def draw(self, members, memory, rng):
-        """This generation's `Teachers`.
+        """This generation's `DrawnTeachers`.
 
         Args:
             members: The `Members`.
@@ -83,7 +83,7 @@ class Trainers:
 
         Args:
             memory: Before it.
-            teachers: Its `Teachers`.
+            teachers: Its `DrawnTeachers`.
             children: The `Members` that these have trained.
             gains: [p], by how much each child scores better than its parent;
                 -inf for those that were not accepted.
@@ -94,7 +94,7 @@ class Trainers:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SelfTraining(Trainers):
+class SelfTraining(Teachers):
     """Members are trained by random ones of the best; the best by itself.
 
     Args:
@@ -113,13 +113,13 @@ class SelfTraining(Trainers):
         best = order[: max(1, int(len(order) * self.fraction))]
         drawn = rng.choice(best, size=len(order))
         drawn[order[0]] = order[0]
-        return Teachers.with_parents_multipliers(
+        return DrawnTeachers.with_parents_multipliers(
             members.thetas[drawn], members.ids[drawn]
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FrozenTrainers(Trainers):
+class FrozenTeachers(Teachers):
     """Members are trained by random thetas that never change.
 
     The control that shows what selection does without feedback.
@@ -127,7 +127,7 @@ class FrozenTrainers(Trainers):
     Args:
         chosen: False: thetas as drawn. True: those of the candidates that the
             members begin as: the choice among candidates has then selected
-            trainers too, since they had to be able to train a model.
+            teachers too, since they had to be able to train a model.
     """
 
     chosen: bool = False
@@ -143,49 +143,49 @@ class FrozenTrainers(Trainers):
     def draw(self, members, memory, rng):
         count = len(members.ids)
         drawn = rng.integers(count, size=count)
-        return Teachers.with_parents_multipliers(
+        return DrawnTeachers.with_parents_multipliers(
             memory["thetas"][drawn], memory["ids"][drawn]
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FixedTrainer(Trainers):
+class FixedTeacher(Teachers):
     """Everyone is trained by one rule that is not of the population.
 
     For controls: Adam as outer optimizer, or an optimizer trained before.
 
     Args:
-        trainer: The `rules.Rule` that trains.
-        theta: Its theta, a dict; default: `trainer.init_theta(0)`, for rules
+        teacher: The `rules.Rule` that trains.
+        theta: Its theta, a dict; default: `teacher.init_theta(0)`, for rules
             whose theta is not random.
-        fresh: As for `Trainers`; the trainer never changes, so it goes on.
-        antisymmetric: As for `Trainers`. Adam and SGD are so already.
+        fresh: As for `Teachers`; the teacher never changes, so it goes on.
+        antisymmetric: As for `Teachers`. Adam and SGD are so already.
     """
 
-    trainer: Rule
+    teacher: Rule
     theta: dict | None = None
     fresh: float = 0.0
     antisymmetric: bool = False
 
     def __post_init__(self):
         super().__post_init__()
-        if not isinstance(self.trainer, Rule):
+        if not isinstance(self.teacher, Rule):
             raise ValueError(
-                "`trainer` must be a `rules.Rule`, as `rules.get(name)` "
-                f"builds it. Received: trainer={self.trainer!r}"
+                "`teacher` must be a `rules.Rule`, as `rules.get(name)` "
+                f"builds it. Received: teacher={self.teacher!r}"
             )
         if self.theta is not None:
-            self.trainer.check_theta(self.theta)
+            self.teacher.check_theta(self.theta)
 
     def rule(self, member_rule):
         del member_rule
-        return super().rule(self.trainer)
+        return super().rule(self.teacher)
 
     def draw(self, members, memory, rng):
         del memory, rng
-        theta = self.trainer.init_theta(0) if self.theta is None else self.theta
-        packed = ThetaVector(self.trainer).pack(theta)
+        theta = self.teacher.init_theta(0) if self.theta is None else self.theta
+        packed = ThetaVector(self.teacher).pack(theta)
         count = len(members.ids)
-        return Teachers.with_parents_multipliers(
+        return DrawnTeachers.with_parents_multipliers(
             np.tile(packed, (count, 1)), np.full(count, -1)
         )

@@ -8,6 +8,8 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
+from keras_lopt.training.state import PopulationState
+
 
 class TrainingCheckpoint:
     """Checkpoints of a `PopulationTrainer` in a folder.
@@ -44,11 +46,16 @@ class TrainingCheckpoint:
             numbered, key=lambda p: int(p.rsplit("-", 1)[1]), reverse=True
         )
 
+    def _arrays(self):
+        """The trainer's state; the structure of one that is to be restored."""
+        self.trainer.compile()
+        return self.trainer.state.to_arrays(self.trainer.devices.replicas)
+
     def _prepare(self):
         """Variables that hold the state on its way to and from disk."""
         if self._manager is not None:
             return
-        leaves = tf.nest.flatten(self.trainer.get_state())
+        leaves = tf.nest.flatten(self._arrays())
         with tf.device("CPU:0"):
             self._variables = [tf.Variable(leaf) for leaf in leaves]
             self._history = tf.Variable("[]", dtype=tf.string)
@@ -62,7 +69,7 @@ class TrainingCheckpoint:
     def save(self):
         """Writes the trainer's state and history."""
         self._prepare()
-        leaves = tf.nest.flatten(self.trainer.get_state())
+        leaves = tf.nest.flatten(self._arrays())
         for variable, leaf in zip(self._variables, leaves, strict=True):
             variable.assign(leaf)
         self._history.assign(json.dumps(self.trainer.history))
@@ -102,7 +109,9 @@ class TrainingCheckpoint:
         )
 
     def _apply(self, history):
-        like = self.trainer.get_state()
         leaves = [np.asarray(v.numpy()) for v in self._variables]
-        state = tf.nest.pack_sequence_as(like, leaves)
-        self.trainer.set_state(state, history)
+        self.trainer.state = PopulationState.from_arrays(
+            tf.nest.pack_sequence_as(self._arrays(), leaves),
+            history,
+            self.trainer.devices.replicas,
+        )

@@ -1,12 +1,13 @@
-"""Compilation of pure functions for the replicas of a strategy."""
+"""An inner run, compiled once and split over the cores of a CPU."""
 
 import math
 
-import numpy as np
 import tensorflow as tf
 
+from keras_lopt.training.devices.tracing import compiled
 
-class CompiledRun:
+
+class SplitRun:
     """Stands in for an `InnerRun` in calls outside XLA; compiled once.
 
     Compilation is the largest part of what a short experiment waits for, so
@@ -20,7 +21,7 @@ class CompiledRun:
 
     Args:
         run: An `estimators.InnerRun`.
-        problems: Problems a call, q, at most.
+        problems: Problems per call, q, at most.
         parallel_calls: Calls that share the particles, at most.
     """
 
@@ -101,21 +102,3 @@ def _filled(values, count):
         return values
     paddings = [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)
     return tf.pad(values, paddings)
-
-
-def compiled(function, *examples):
-    """XLA-compiled `function` for arguments like the examples.
-
-    Traced here, outside the strategy, where Keras does not scale losses by
-    the number of replicas; and once, not once per replica.
-    """
-    specs = tf.nest.map_structure(
-        lambda t: (
-            tf.TensorSpec(t.shape, t.dtype)
-            if hasattr(t, "shape")
-            else tf.TensorSpec(np.shape(t), tf.convert_to_tensor(t).dtype)
-        ),
-        examples,
-    )
-    function = tf.function(function, jit_compile=True, autograph=False)
-    return function.get_concrete_function(*specs)

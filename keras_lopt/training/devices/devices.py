@@ -1,0 +1,276 @@
+"""An experiment's outer steps and scorings on the replicas of a strategy."""
+
+import concurrent.futures
+import contextlib
+import functools
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt.estimators import EstimatorState
+from keras_lopt.rules import ThetaVector
+from keras_lopt.training import outer_step, state
+from keras_lopt.training.devices.replicas import Replicas, largest_divisor
+from keras_lopt.training.devices.split_run import SplitRun
+from keras_lopt.training.devices.tracing import compiled, traced_once
+from keras_lopt.training.scoring import Scoring
+
+
+#: Made within `reuse_compiled`, by what their compilation depends on.
+_reused = None
+
+
+@contextlib.contextmanager
+def reuse_compiled():
+    """Within this context, experiments that are alike are compiled once.
+
+    Such as those that differ in their seed, in their teachers, or in anything
+    else that is decided between outer steps. Tasks of the same description
+    count as the same: give tasks with other data another name.
+    """
+    global _reused
+    before, _reused = _reused, {}
+    try:
+        yield
+    finally:
+        _reused = before
+
+
+def devices_of(experiment, strategy=None):
+    """`Devices` of an experiment, new or reused."""
+    if _reused is None:
+        return Devices(experiment, strategy)
+    strategy = strategy or tf.distribute.get_strategy()
+    schedule = experiment.schedule
+    key = (
+        strategy.num_replicas_in_sync,
+        experiment.rule,
+        experiment.teacher_rule,
+        json.dumps(experiment.mixture.describe()),
+        experiment.estimator,
+        schedule.population,
+        schedule.score_problems,
+        schedule.outer_horizon,
+    )
+    if key not in _reused:
+        _reused[key] = Devices(experiment, strategy)
+    return _reused[key]
+
+
+class Devices:
+    """Outer steps and scorings of a whole population, each a few calls.
+
+    What needs nothing of a task, the draw of problems and noise and the update
+    of theta, is compiled once for all tasks.
+
+    Args:
+        experiment: An `Experiment`.
+        strategy: A tf.distribute strategy; default: the current one.
+
+    Attributes:
+        replicas: `Replicas` of the strategy.
+        tasks: List of `TaskFunctions`, one per task.
+    """
+
+    def __init__(self, experiment, strategy=None):
+        self.experiment = experiment
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.replicas = Replicas(self.strategy)
+        estimator, schedule = experiment.estimator, experiment.schedule
+        for name, value in (
+            ("pairs", estimator.pairs),
+            ("score_problems", schedule.score_problems),
+        ):
+            if value < 1 or value % self.replicas.count:
+                raise ValueError(
+                    f"`{name}` must be >= 1 and divisible by the number of "
+                    f"replicas, {self.replicas.count}. Received: {name}={value}"
+                )
+        self.pairs = estimator.pairs // self.replicas.count
+        draw, self._update = self._compile_what_is_shared()
+        self.tasks = [
+            TaskFunctions(self, task, draw) for task in experiment.mixture.tasks
+        ]
+
+    def _compile_what_is_shared(self):
+        """The estimator's draw, and the update of theta on all replicas."""
+        experiment, pairs = self.experiment, self.pairs
+        members = experiment.schedule.population
+        thetas = tf.zeros([members, experiment.theta_vector.size])
+        numbers = tf.zeros([pairs], tf.int32)
+        seeds = tf.zeros([pairs, 2], tf.int32)
+        noise = tf.zeros([members, pairs, thetas.shape[1]])
+        blank = EstimatorState((), noise, seeds, numbers, numbers)
+        draw = compiled(experiment.estimator.draw, blank, seeds[0], 0)
+        update = compiled(
+            functools.partial(outer_step.update, experiment),
+            thetas,
+            state.blank_slots(experiment),
+            tf.zeros([members], tf.int32),
+            self._blank_teachers(),
+            thetas,
+            tf.zeros([members]),
+        )
+        run = self.strategy.run
+        return draw, traced_once(lambda *args: run(update, args))
+
+    def _blank_teachers(self):
+        """Zeros as thetas and multipliers of teachers."""
+        members = self.experiment.schedule.population
+        size = ThetaVector(self.experiment.teacher_rule).size
+        return tf.zeros([members, size]), tf.zeros([members])
+
+    def initial_states(self):
+        """Each task's `EstimatorState`s before the first outer step."""
+        estimator = self.experiment.estimator
+        members = self.experiment.schedule.population
+
+        def distributed(run):
+            return self.replicas.distribute(
+                lambda replica: estimator.initial_state(
+                    run, members, self.pairs, replica * self.pairs
+                )
+            )
+
+        return [distributed(task.run) for task in self.tasks]
+
+    def copy_members(self, states, sources):
+        """All tasks' states, members' parts copied from `sources` [p]."""
+        sources = tf.constant(sources)
+        return [
+            task.copy_members(state, sources)
+            for task, state in zip(self.tasks, states)
+        ]
+
+    def compile(self, members):
+        """Compiles it all, in threads, by calls whose results are dropped.
+
+        Args:
+            members: `population.Members`.
+        """
+        trained = members.thetas, members.slots, members.slot_steps
+        teachers = self._blank_teachers()
+        states, seed = self.initial_states(), tf.zeros([2], tf.int32)
+        one_call = tf.constant(members.thetas), seed, tf.constant(1)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            futures = [pool.submit(lambda: self.experiment.mixture.shares)]
+            for number, task in enumerate(self.tasks):
+                steps = (trained, teachers, states, [(number, seed)])
+                futures.append(pool.submit(self.train, *steps))
+                futures.append(pool.submit(task.score, *one_call))
+            for future in futures:
+                future.result()
+
+    def train(self, trained, teachers, states, steps):
+        """Outer steps, as many as `steps` has entries.
+
+        Args:
+            trained: Arrays (thetas, slots, slot_steps), as for
+                `outer_step.update`.
+            teachers: Arrays (thetas, update multipliers), likewise.
+            states: From `initial_states` or the last `train`.
+            steps: List of pairs: index of the task, and [2] int32 seed.
+
+        Returns:
+            Arrays (thetas, slots, slot_steps), the last outer losses [p], and
+            the new states.
+        """
+        trained = self.replicas.broadcast(trained)
+        teachers = tf.nest.map_structure(tf.constant, teachers)
+        states = list(states)
+        for number, seed in steps:
+            grads, losses, states[number] = self.tasks[number].estimate(
+                trained[0], states[number], seed
+            )
+            trained = self._update(*trained, teachers, grads, losses)
+        return *self.replicas.one((trained, losses)), states
+
+    def score(self, thetas, seed):
+        """Mean losses over whole runs of the scoring problems.
+
+        Args:
+            thetas: [p, d].
+            seed: [2] int32; the same seed gives the same problems.
+
+        Returns:
+            Mean held-out losses and mean training losses, arrays [p, t].
+        """
+        thetas = tf.constant(thetas)
+        losses = [
+            task.score(thetas, seed, tf.constant(task.scoring.whole_run))
+            for task in self.tasks
+        ]
+        losses = [self.replicas.one(pair) for pair in losses]
+        held_out, train = (np.stack(part, axis=1) for part in zip(*losses))
+        return held_out, train
+
+
+class TaskFunctions:
+    """One task's functions, each a call for the whole population.
+
+    Args:
+        devices: The `Devices`.
+        task: The `tasks.Task`.
+        draw: The estimator's draw, compiled.
+    """
+
+    def __init__(self, devices, task, draw):
+        experiment, replicas = devices.experiment, devices.replicas
+        members = experiment.schedule.population
+        problems = experiment.schedule.score_problems // replicas.count
+        per_round = largest_divisor(problems, most=2 * devices.pairs)
+        self._strategy = devices.strategy
+        self._estimator = estimator = experiment.estimator
+        self._draw = draw
+        self.run = SplitRun(
+            estimator.inner_run(experiment.rule, task),
+            max(devices.pairs, per_round),
+            replicas.parallel_calls,
+        )
+        self.run.prepare(2 * members * devices.pairs, estimator.outer_split)
+        self.scoring = Scoring(
+            self.run, estimator.horizon, members, problems, per_round
+        )
+
+    @tf.function(autograph=False)
+    def copy_members(self, state, sources):
+        """The inner states with members' parts copied from `sources` [p]."""
+
+        def copy(state):
+            members = (state.inner, state.noise)
+            inner, noise = tf.nest.map_structure(
+                lambda leaf: tf.gather(leaf, sources), members
+            )
+            return state._replace(inner=inner, noise=noise)
+
+        return self._strategy.run(copy, args=(state,))
+
+    @functools.cached_property
+    def estimate(self):
+        """`outer_step.estimate` of distributed thetas, state, and a seed."""
+        estimate = functools.partial(
+            outer_step.estimate, self._estimator, self._draw, self.run
+        )
+        return traced_once(lambda *args: self._strategy.run(estimate, args))
+
+    @tf.function(autograph=False)
+    def score(self, thetas, seed, calls):
+        """Mean losses over runs of the scoring problems.
+
+        Args:
+            thetas: [p, d].
+            seed: [2] int32; the same seed gives the same problems.
+            calls: int32 scalar, as for `Scoring`.
+
+        Returns:
+            Distributed mean held-out losses [p] and mean training losses [p].
+        """
+        return self._strategy.run(self._score_replica, (thetas, seed, calls))
+
+    def _score_replica(self, thetas, seed, calls):
+        context = tf.distribute.get_replica_context()
+        number = context.replica_id_in_sync_group
+        losses = self.scoring(thetas, seed, number, calls)
+        losses = context.all_reduce(tf.distribute.ReduceOp.MEAN, losses)
+        return losses[0], losses[1]

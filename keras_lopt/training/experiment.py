@@ -1,0 +1,148 @@
+"""An experiment: all that is settled before training begins."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_lopt.checks import check_integer
+from keras_lopt.estimators import Estimator
+from keras_lopt.population import (
+    Elitist,
+    League,
+    LogNormal,
+    Mutation,
+    Selection,
+    Teachers,
+)
+from keras_lopt.rules import Rule, ThetaVector
+from keras_lopt.tasks import Mixture, Task
+from keras_lopt.training.schedule import Schedule
+
+#: Members are scored on data that no gradient ever sees.
+SCORING_SPLIT = "inner_valid"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Experiment:
+    """What a population is, what it trains on, and how.
+
+    Args:
+        rule: The members' `rules.Rule`.
+        task: A `tasks.Task`, a `tasks.Mixture` of some, or a function without
+            arguments that builds one.
+        estimator: An `estimators.Estimator`.
+        schedule: A `Schedule`.
+        teachers: A `population.Teachers`: who trains whom.
+        selection: A `population.Selection`.
+        mutation: A `population.Mutation` of the update multipliers.
+        seed: Integer. The same seed gives the same history, bit for bit, on
+            one machine and the same number of replicas.
+
+    Raises:
+        ValueError: An argument of another type, a population that can't be
+            selected from, or data without the splits that training needs.
+    """
+
+    rule: Rule
+    task: Task | Mixture | Callable[[], Task | Mixture]
+    estimator: Estimator
+    schedule: Schedule = Schedule()
+    teachers: Teachers = League()
+    selection: Selection = Elitist()
+    mutation: Mutation = LogNormal()
+    seed: int = 0
+
+    def __post_init__(self):
+        check_integer("seed", self.seed, 0, 2**31 - 1)
+        for name, kind in _TYPES.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise ValueError(
+                    f"`{name}` must be a {kind.__name__}. Received: {name}="
+                    f"{value!r}; in gin, write `@module.Name()`, not a string"
+                )
+        self.selection.check(self.schedule.population)
+        for task in self.mixture.tasks:
+            self._check_splits(task.dataset)
+
+    def _check_splits(self, dataset):
+        splits, outer_split = list(dataset.splits), self.estimator.outer_split
+        if not {"train", SCORING_SPLIT, outer_split} <= set(splits):
+            raise ValueError(
+                f"`splits` of dataset {dataset.name!r} must have 'train', "
+                f"{SCORING_SPLIT!r} (for scores) and `outer_split`, "
+                f"{outer_split!r}. Received: {splits}"
+            )
+
+    @functools.cached_property
+    def mixture(self):
+        """The `tasks.Mixture`; a task alone is one, too."""
+        task = self.task() if callable(self.task) else self.task
+        if not isinstance(task, (Task, Mixture)):
+            raise ValueError(
+                "`task` must be a `tasks.Task`, a `tasks.Mixture`, or a "
+                "function without arguments that returns one. Received: "
+                f"task={self.task!r}, which is or returns {task!r}"
+            )
+        return Mixture.of(task)
+
+    @functools.cached_property
+    def teacher_rule(self):
+        """The rule by which teachers update members."""
+        return self.teachers.rule(self.rule)
+
+    @functools.cached_property
+    def theta_vector(self):
+        """`rules.ThetaVector` of the members' rule."""
+        return ThetaVector(self.rule)
+
+    @property
+    def inner_steps_per_outer_step(self):
+        """Inner steps of one outer step, over all members and replicas."""
+        pairs = self.schedule.population * self.estimator.pairs
+        return 2 * pairs * self.estimator.steps_per_estimate
+
+    @property
+    def inner_steps_per_scoring(self):
+        """Inner steps of one scoring, over all tasks, members and replicas."""
+        problems = self.schedule.population * self.schedule.score_problems
+        return len(self.mixture.tasks) * problems * self.estimator.horizon
+
+    def describe(self):
+        """What makes a run this experiment, as JSON types."""
+        return {
+            "rule": _describe(self.rule),
+            "task": self.mixture.describe(),
+            **{name: _describe(getattr(self, name)) for name in _SETTINGS},
+        }
+
+
+_TYPES = {
+    "rule": Rule,
+    "estimator": Estimator,
+    "schedule": Schedule,
+    "teachers": Teachers,
+    "selection": Selection,
+    "mutation": Mutation,
+}
+_SETTINGS = [
+    "estimator",
+    "schedule",
+    "teachers",
+    "selection",
+    "mutation",
+    "seed",
+]
+
+
+def _describe(value):
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        settings = {f.name: _describe(getattr(value, f.name)) for f in fields}
+        return {"type": type(value).__name__, **settings}
+    if isinstance(value, dict):
+        return {key: _describe(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_describe(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,116 @@
+"""An outer step of all members: a meta-gradient, and their teachers' update.
+
+`estimate` and `update` run on every replica. Replicas split the problems; each
+estimates from its share of the antithetic pairs; the [p, d] meta-gradients are
+averaged; the update of theta is the same on every replica.
+"""
+
+import tensorflow as tf
+
+from keras_lopt.rules import ThetaVector
+
+
+def estimate(estimator, draw, run, thetas, state, seed):
+    """The meta-gradients of all members on one task.
+
+    Args:
+        estimator: An `estimators.Estimator`.
+        draw: Its `draw`, compiled.
+        run: The task's inner run, an `estimators.InnerRun` or what stands in
+            for it.
+        thetas: [p, d].
+        state: `EstimatorState` of this replica.
+        seed: [2] int32, of this outer step.
+
+    Returns:
+        Meta-gradients [p, d] and outer losses [p], those of all replicas, and
+        the new state.
+    """
+    context = tf.distribute.get_replica_context()
+    first_pair = state.seeds.shape[0] * context.replica_id_in_sync_group
+    # The draw is one program for all tasks: it needs nothing of a task.
+    seeds, noise = draw(state._replace(inner=()), seed, first_pair)
+    batches = run.draw_batches(seeds, state.steps, estimator.outer_split)
+    grads, losses, state = estimator.estimate(
+        run, thetas, state, seeds, noise, batches
+    )
+    mean = tf.distribute.ReduceOp.MEAN
+    grads, losses = context.all_reduce(mean, [grads, losses])
+    return grads, losses, state
+
+
+def update(experiment, thetas, slots, slot_steps, teachers, grads, losses):
+    """All members' thetas after this outer step. To be called under XLA.
+
+    Args:
+        experiment: An `Experiment`.
+        thetas, slots, slot_steps, teachers: As for `apply_teachers`.
+        grads: [p, d] meta-gradients, not clipped yet.
+        losses: [p] outer losses.
+
+    Returns:
+        New thetas, slots and slot steps.
+    """
+    grads = experiment.estimator.clipped(grads)
+    thetas, slots = apply_teachers(
+        experiment, thetas, slots, slot_steps, teachers, grads, losses
+    )
+    return thetas, slots, slot_steps + 1
+
+
+def apply_teachers(
+    experiment, thetas, slots, slot_steps, teachers, grads, losses
+):
+    """Each teacher's rule updates its member's theta.
+
+    The same `rule.update` as in the inner run; what is trained is now a theta,
+    as a list of tensors.
+
+    Args:
+        experiment: An `Experiment`.
+        thetas: [p, d].
+        slots: Nest of [p, ...]; ignored where the step is 0.
+        slot_steps: [p] int32; outer steps since the slots were fresh.
+        teachers: Theta of each member's teacher [p, d'] and the multiplier of
+            its updates [p].
+        grads: [p, d] meta-gradients.
+        losses: [p] outer losses.
+
+    Returns:
+        New thetas and slots. A non-finite entry of an update moves nothing.
+    """
+    rule, horizon = experiment.teacher_rule, experiment.schedule.outer_horizon
+    member_vector, teacher_vector = experiment.theta_vector, ThetaVector(rule)
+
+    def tensors(vector):
+        return list(member_vector.unpack(vector).values())
+
+    def update_one(args):
+        theta, slots, step, teacher, multiplier, grad, loss = args
+        teacher, params = teacher_vector.unpack(teacher), tensors(theta)
+        slots = tf.cond(
+            tf.equal(step, 0),
+            lambda: rule.init_slots(teacher, params),
+            lambda: slots,
+        )
+        # Validation losses would be a copy: both inputs get the outer loss.
+        signals = {
+            "step": step,
+            "horizon": horizon,
+            "train_loss": loss,
+            "valid_loss": loss,
+        }
+        deltas, slots = rule.update(
+            teacher, tensors(grad), params, slots, signals
+        )
+        delta = tf.concat([tf.reshape(d, [-1]) for d in deltas], axis=0)
+        delta = multiplier * delta
+        return theta + tf.where(tf.math.is_finite(delta), delta, 0.0), slots
+
+    return tf.map_fn(
+        update_one,
+        (thetas, slots, slot_steps, *teachers, grads, losses),
+        fn_output_signature=tf.nest.map_structure(
+            lambda t: tf.TensorSpec(t.shape[1:], t.dtype), (thetas, slots)
+        ),
+    )

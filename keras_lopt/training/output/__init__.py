@@ -1,0 +1,1 @@
+"""What training writes: a folder per run, and what is in it."""

@@ -1,0 +1,103 @@
+"""Everything that changes in training, as one structure."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_lopt.population import Members
+
+
+@dataclasses.dataclass(frozen=True)
+class PopulationState:
+    """Where a population is. A generation makes a new one of it.
+
+    Attributes:
+        generation: Generations done.
+        seconds: Seconds of training so far, compilation not counted.
+        members: `population.Members`.
+        memory: What the teachers remember, a dict of arrays.
+        inner_states: One distributed `estimators.EstimatorState` per task.
+        task_steps: [t] outer steps that each task had so far.
+        history: List of dicts, one per generation; the first before any.
+    """
+
+    generation: int
+    seconds: float
+    members: Members
+    memory: dict
+    inner_states: list
+    task_steps: np.ndarray
+    history: list
+
+    @classmethod
+    def initial(cls, experiment, devices):
+        """Random members, before they are chosen and scored."""
+        members = random_members(experiment, 0)
+        return cls(
+            generation=0,
+            seconds=0.0,
+            members=members,
+            memory=experiment.teachers.begin(members, members),
+            inner_states=devices.initial_states(),
+            task_steps=np.zeros(len(experiment.mixture.tasks), np.int64),
+            history=[],
+        )
+
+    def replace(self, **changes):
+        """This state with some parts replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def to_arrays(self, replicas):
+        """All but the history, as a nest of arrays; pairs of all replicas."""
+        return {
+            "generation": np.int64(self.generation),
+            "seconds": np.float64(self.seconds),
+            "memory": self.memory.copy(),
+            "members": vars(self.members).copy(),
+            "inner_states": [replicas.gather(s) for s in self.inner_states],
+            "task_steps": self.task_steps,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays, history, replicas):
+        """The inverse of `to_arrays`, on any number of replicas."""
+        return cls(
+            generation=int(arrays["generation"]),
+            seconds=float(arrays["seconds"]),
+            members=Members(**arrays["members"]),
+            memory={k: np.asarray(v) for k, v in arrays["memory"].items()},
+            inner_states=[replicas.scatter(s) for s in arrays["inner_states"]],
+            task_steps=np.asarray(arrays["task_steps"]),
+            history=list(history),
+        )
+
+
+def random_members(experiment, number):
+    """The random population `number`, not scored."""
+    count = experiment.schedule.population
+    ids = number * count + np.arange(count)
+    thetas = [
+        experiment.rule.init_theta((experiment.seed, int(i))) for i in ids
+    ]
+    return Members.initial(
+        np.stack([experiment.theta_vector.pack(theta) for theta in thetas]),
+        blank_slots(experiment),
+        ids,
+        len(experiment.mixture.tasks),
+    )
+
+
+def blank_slots(experiment):
+    """The teachers' slots of zeros, [p, ...]; an outer step 0 replaces them."""
+    shapes = experiment.theta_vector.shapes
+    params = [tf.zeros(shape) for shape in shapes.values()]
+    teacher = {
+        leaf: tf.zeros(shape)
+        for leaf, shape in experiment.teacher_rule.theta_shapes().items()
+    }
+    slots = experiment.teacher_rule.init_slots(teacher, params)
+    count = experiment.schedule.population
+    return tf.nest.map_structure(
+        lambda t: tf.zeros([count, *t.shape], t.dtype).numpy(), slots
+    )
