@@ -16,7 +16,6 @@ from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.tracing import compiled, traced_once
 from keras_lopt.training.scoring import Scoring
 
-
 #: Made within `reuse_compiled`, by what their compilation depends on.
 _reused = None
 
