@@ -10,8 +10,22 @@ from typing import ClassVar, NamedTuple
 
 import tensorflow as tf
 
-from keras_lopt.checks import check_integer, check_number
-from keras_lopt.estimators.inner_run import InnerRun, InnerState, check_mapping
+from keras_lopt.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+)
+from keras_lopt.estimators.horizons import Horizon, as_horizon
+from keras_lopt.estimators.inner_run import (
+    OUTER_LOSSES,
+    InnerRun,
+    InnerState,
+    check_mapping,
+)
+
+#: Of the running mean square of loss differences, per estimate.
+_SQUARES_DECAY = 0.9
 
 
 class EstimatorState(NamedTuple):
@@ -24,8 +38,18 @@ class EstimatorState(NamedTuple):
     inner: InnerState  # leaves [p, n, 2, ...]; the sides +, - on axis 2
     noise: tf.Tensor  # [p, n, |theta|], what multiplied the last difference
     seeds: tf.Tensor  # [n, 2] int32, the problems'
+    horizons: tf.Tensor  # [n] int32, what the rule is told; 0: nothing
     steps: tf.Tensor  # [n] int32, steps done in the current problem
     ends: tf.Tensor  # [n] int32, step at which the current problem ends
+    squares: tf.Tensor  # [p], running mean square of differences; 0: none yet
+
+
+class Problems(NamedTuple):
+    """The problems of an outer step: of n pairs on a replica."""
+
+    seeds: tf.Tensor  # [n, 2] int32
+    horizons: tf.Tensor  # [n] int32, as the rule is told
+    ends: tf.Tensor  # [n] int32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,37 +57,63 @@ class Estimator:
     """Settings of an estimator, and the estimate itself.
 
     Args:
-        pairs: Antithetic pairs a member and outer step, over all replicas.
-        horizon: Inner steps of a whole problem.
+        pairs: Antithetic pairs per member and outer step, over all replicas.
+        horizon: Inner steps of a whole problem: an integer, or a `Horizon`
+            that draws one for each problem, such as `LogUniform(100, 2000)`.
         sigma: Scale of the noise, in units of theta.
         outer_split: Data of the outer loss: "train" or "outer_valid".
         clip: Each entry of the meta-gradient is clipped to +-clip; 0.1 in
             arXiv 2009.11243.
         mapping: Of inner runs: "map" or, on accelerators, "vectorized", as
             for `InnerRun`.
+        hidden: Fraction of problems whose horizon the rule is not told.
+        outer_loss: "loss", or "log_loss": the log of 0.02 + the normalized
+            loss, which still has a gradient where the loss is below 1% of
+            chance.
+        train_weight: Weight of the training loss in the outer loss; the loss
+            on `outer_split` has the rest.
+        normalize: Whether loss differences are divided by their own running
+            RMS on the task, and clipped to +-difference_clip: then tasks with
+            large losses do not drown out the others. The estimate has no unit
+            then, and is not divided by 2 sigma.
+        difference_clip: Of normalized differences.
     """
 
     pairs: int
-    horizon: int
+    horizon: int | Horizon
     sigma: float = 0.01
     outer_split: str = "train"
     clip: float = 0.1
     mapping: str = "map"
+    hidden: float = 0.0
+    outer_loss: str = "loss"
+    train_weight: float = 0.0
+    normalize: bool = False
+    difference_clip: float = 3.0
 
     name: ClassVar[str] = ""
 
     def __post_init__(self):
-        for field in ("pairs", "horizon"):
-            check_integer(field, getattr(self, field), 1)
-        for field in ("sigma", "clip"):
+        check_integer("pairs", self.pairs, 1)
+        as_horizon(self.horizon)  # Refuses what is none.
+        for field in ("sigma", "clip", "difference_clip"):
             check_number(field, getattr(self, field), "(0, inf)")
         check_mapping(self.mapping)
+        check_number("hidden", self.hidden, "[0, 1]")
+        check_number("train_weight", self.train_weight, "[0, 1]")
+        check_choice("outer_loss", self.outer_loss, OUTER_LOSSES)
+        check_flag("normalize", self.normalize)
         if self.outer_split not in ("train", "outer_valid"):
             raise ValueError(
                 '`outer_split` must be "train" or "outer_valid": the other '
                 "splits are kept for scoring and evaluation. "
                 f"Received: outer_split={self.outer_split!r}"
             )
+
+    @property
+    def horizons(self):
+        """The `Horizon` that problems' horizons are drawn from."""
+        return as_horizon(self.horizon)
 
     @property
     def steps_per_estimate(self):
@@ -83,12 +133,38 @@ class Estimator:
         """
         raise NotImplementedError
 
+    def next_inner(self, inner):
+        """The inner states that the next estimate starts from.
+
+        Args:
+            inner: `InnerState` with leaves [p, n, 2, ...] after this estimate.
+        """
+        return inner
+
+    def check_rule(self, rule):
+        """Raises ValueError if horizons vary and `rule` takes no notice."""
+        known = rule.required_signals + rule.optional_signals
+        if self.horizons.varies and "horizon" not in known:
+            raise ValueError(
+                "`horizon` must be an integer for a rule that ignores horizons."
+                f" Received: horizon={self.horizon!r}, rule {rule.name!r}"
+            )
+        if self.hidden and "horizon" not in rule.optional_signals:
+            raise ValueError(
+                "`hidden` must be 0 for a rule that ignores horizons or can't "
+                f"do without. Received: hidden={self.hidden}, "
+                f"rule {rule.name!r}"
+            )
+
     def inner_run(self, rule, task):
         """The inner run that `estimate` needs."""
         return InnerRun(
-            *(rule, task, self.steps_per_estimate),
-            horizon=self.horizon,
+            rule,
+            task,
+            self.steps_per_estimate,
+            horizon=self.horizons.longest,
             mapping=self.mapping,
+            outer_loss=self.outer_loss,
         )
 
     def initial_state(self, inner_run, members, pairs, first_pair):
@@ -99,27 +175,30 @@ class Estimator:
         """
         size = inner_run.theta_vector.size
         blank = inner_run.blank_states(members * pairs * 2)
-        pieces = self.horizon // self.steps_per_estimate
+        pieces = self.horizons.longest // self.steps_per_estimate
         number = first_pair + tf.range(pairs)
         ends = (1 + number * pieces // self.pairs) * self.steps_per_estimate
         return EstimatorState(
             inner=_reshape_lead(blank, 1, [members, pairs, 2]),
             noise=tf.zeros([members, pairs, size]),
             seeds=tf.zeros([pairs, 2], tf.int32),
+            horizons=tf.zeros([pairs], tf.int32),
             steps=tf.zeros([pairs], tf.int32),
             ends=tf.cast(ends, tf.int32),
+            squares=tf.zeros([members]),
         )
 
-    def draw(self, state, seed, first_pair):
+    def draw(self, state, seed, first_pair, outer_step=0):
         """This outer step's problems and noise, from its seed.
 
         Args:
             state: `EstimatorState` of this replica.
             seed: [2] int32, of the outer step; the same on all replicas.
             first_pair: int32 scalar, number of this replica's first pair.
+            outer_step: int32 scalar, outer steps done so far.
 
         Returns:
-            Problem seeds [n, 2] and standard normal noise [p, n, d].
+            `Problems`, and standard normal noise [p, n, d].
         """
         members, pairs, size = state.noise.shape
         fold_in = tf.random.experimental.stateless_fold_in
@@ -133,11 +212,40 @@ class Estimator:
             numbers,
             fn_output_signature=tf.float32,
         )  # [n, p, d]
-        is_new = tf.equal(state.steps, 0)[:, None]
-        seeds = tf.where(is_new, fresh, state.seeds)
-        return seeds, tf.transpose(noise, [1, 0, 2])
+        is_new = tf.equal(state.steps, 0)
+        horizons, told = self._draw_horizons(fresh, outer_step)
+        problems = Problems(
+            seeds=tf.where(is_new[:, None], fresh, state.seeds),
+            horizons=tf.where(is_new, told, state.horizons),
+            # The first problems are cut short.
+            ends=tf.where(is_new, tf.minimum(horizons, state.ends), state.ends),
+        )
+        return problems, tf.transpose(noise, [1, 0, 2])
 
-    def estimate(self, inner_run, thetas, state, seeds, drawn, batches):
+    def _draw_horizons(self, seeds, outer_step):
+        """Horizons [n] of new problems, and those that the rule is told."""
+        fold_in = tf.random.experimental.stateless_fold_in
+        horizons = tf.map_fn(
+            lambda seed: self.horizons.sample(
+                fold_in(seed, 2), outer_step, self.steps_per_estimate
+            ),
+            seeds,
+            fn_output_signature=tf.int32,
+        )
+        if not self.hidden:
+            return horizons, horizons
+        drawn = tf.map_fn(
+            lambda seed: tf.random.stateless_uniform(
+                (), fold_in(seed, 3), alg="philox"
+            ),
+            seeds,
+            fn_output_signature=tf.float32,
+        )
+        return horizons, tf.where(drawn < self.hidden, 0, horizons)
+
+    def estimate(
+        self, inner_run, thetas, state, problems, drawn, batches, mean=None
+    ):
         """One estimate on one replica.
 
         Args:
@@ -145,51 +253,80 @@ class Estimator:
                 with a compiled `advance`.
             thetas: [p, d].
             state: `EstimatorState`.
-            seeds: [n, 2] and
+            problems: `Problems` and
             drawn: [p, n, d], both from `draw`.
-            batches: From `inner_run.draw_batches(seeds, state.steps,
+            batches: From `inner_run.draw_batches(problems.seeds, state.steps,
                 outer_split)`.
+            mean: Function from a tensor to its mean over replicas; default:
+                there is one replica.
 
         Returns:
-            Meta-gradients [p, d] of this replica's pairs, their mean outer
-            losses [p], the new state.
+            Meta-gradients [p, d] of all replicas' pairs, their mean outer
+            losses [p], the new state of this replica.
         """
+        mean = mean or (lambda tensor: tensor)
         members, pairs, size = state.noise.shape
         is_new = tf.equal(state.steps, 0)[:, None]
         noise, multiplier = self.next_noise(state.noise, drawn, is_new)
         moved = self.sigma * tf.stack([noise, -noise], axis=2)  # [p, n, 2, d]
         perturbed = thetas[:, None, None] + moved
-        problems = tf.broadcast_to(
+        numbers = tf.broadcast_to(
             tf.range(pairs)[None, :, None], [members, pairs, 2]
         )
-        inner, _, losses = inner_run.advance(
+        inner, train_losses, losses = inner_run.advance(
             tf.reshape(perturbed, [-1, size]),
             _reshape_lead(state.inner, 3, [-1]),
-            seeds,
+            problems.seeds,
             state.steps,
-            tf.reshape(problems, [-1]),
+            tf.reshape(numbers, [-1]),
             batches,
+            problems.horizons,
         )
+        if self.train_weight:
+            losses += self.train_weight * (train_losses - losses)
         losses = tf.reshape(losses, [members, pairs, 2])
-        grads = self.combine(losses, multiplier)
+        squares = state.squares
+        if self.normalize:
+            squares = self._next_squares(squares, mean(_squares(losses)))
+        grads = self.combine(losses, multiplier, squares)
+        inner = _reshape_lead(inner, 1, [members, pairs, 2])
         steps = state.steps + self.steps_per_estimate
-        ended = steps >= state.ends
+        ended = steps >= problems.ends
         state = EstimatorState(
-            inner=_reshape_lead(inner, 1, [members, pairs, 2]),
+            inner=self.next_inner(inner),
             noise=multiplier,
-            seeds=seeds,
+            seeds=problems.seeds,
+            horizons=problems.horizons,
             steps=tf.where(ended, 0, steps),
-            ends=tf.where(ended, self.horizon, state.ends),
+            ends=tf.where(ended, self.horizons.longest, problems.ends),
+            squares=squares,
         )
-        return grads, tf.reduce_mean(losses, axis=[1, 2]), state
+        return mean(grads), mean(tf.reduce_mean(losses, axis=[1, 2])), state
 
-    def combine(self, losses, multiplier):
+    def _next_squares(self, squares, new):
+        """The running mean squares [p] after one more estimate's."""
+        mixed = _SQUARES_DECAY * squares + (1.0 - _SQUARES_DECAY) * new
+        return tf.where(squares > 0.0, mixed, new)
+
+    def combine(self, losses, multiplier, squares=None):
         """Meta-gradients [p, d] from the losses [p, n, 2] of n pairs.
 
         Losses are finite and bounded: the task sees to that.
+
+        Args:
+            losses: [p, n, 2].
+            multiplier: [p, n, d], the noise that multiplies differences.
+            squares: [p] mean squares of differences, where they are
+                normalized.
         """
         difference = losses[:, :, 0] - losses[:, :, 1]  # [p, n]
-        weight = difference / (2.0 * self.sigma * losses.shape[1])
+        if self.normalize:
+            scale = tf.math.rsqrt(tf.maximum(squares, 1e-30))[:, None]
+            limit = self.difference_clip
+            difference = tf.clip_by_value(difference * scale, -limit, limit)
+            weight = difference / losses.shape[1]
+        else:
+            weight = difference / (2.0 * self.sigma * losses.shape[1])
         return tf.einsum("pn,pnd->pd", weight, multiplier)
 
     def clipped(self, grads):
@@ -198,6 +335,41 @@ class Estimator:
         In this order, so that it does not depend on the number of replicas.
         """
         return tf.clip_by_value(grads, -self.clip, self.clip)
+
+
+@dataclasses.dataclass(frozen=True)
+class TruncatedEstimator(Estimator):
+    """An estimator of truncated runs, whose inner states survive.
+
+    Args:
+        truncation: Inner steps between two estimates. Horizons are multiples
+            of it, so that problems end between estimates.
+        pairs, horizon, sigma, ...: Those of `Estimator`.
+    """
+
+    truncation: int = 20
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_integer("truncation", self.truncation, 1)
+        lengths = self.horizons.lengths()
+        if any(length % self.truncation for length in lengths.values()):
+            names = " and ".join(f"`{name}`" for name in lengths)
+            values = ", ".join(f"{k}={v}" for k, v in lengths.items())
+            raise ValueError(
+                f"`truncation` must divide {names}. Received: "
+                f"truncation={self.truncation}, {values}"
+            )
+
+    @property
+    def steps_per_estimate(self):
+        return self.truncation
+
+
+def _squares(losses):
+    """Mean squares [p] of the differences of losses [p, n, 2]."""
+    difference = losses[:, :, 0] - losses[:, :, 1]
+    return tf.reduce_mean(difference * difference, axis=1)
 
 
 def _reshape_lead(nest, count, lead):

@@ -11,8 +11,8 @@ class ES(Estimator):
     """Every estimate runs whole problems; nothing survives between them.
 
     Args:
-        pairs, horizon, sigma, outer_split, clip, mapping: Those of
-            `Estimator`.
+        pairs, horizon, sigma, ...: Those of `Estimator`. All problems have
+            the same horizon.
 
     >>> from keras_lopt import estimators
     >>> estimators.ES(pairs=8, horizon=100).steps_per_estimate
@@ -21,9 +21,18 @@ class ES(Estimator):
 
     name: ClassVar[str] = "es"
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.horizons.varies:
+            raise ValueError(
+                "`horizon` must be an integer for `ES`, whose estimates are "
+                "whole runs side by side; use `PES` or `NRES` for horizons "
+                f"that vary. Received: horizon={self.horizon!r}"
+            )
+
     @property
     def steps_per_estimate(self):
-        return self.horizon
+        return self.horizons.longest
 
     def next_noise(self, previous, drawn, is_new):
         del previous, is_new

@@ -15,6 +15,10 @@ from keras_lopt.rules import ThetaVector
 
 #: How a run is made one of many.
 MAPPINGS = ("map", "vectorized")
+#: What the outer loss of a step is.
+OUTER_LOSSES = ("loss", "log_loss")
+#: A normalized loss far below this counts as 0 in the log.
+LOG_FLOOR = 0.02
 
 
 def check_mapping(mapping):
@@ -31,20 +35,30 @@ class InnerState(NamedTuple):
 
 
 class InnerRun:
-    """Runs `rule` on problems of `task`, `num_steps` steps a call.
+    """Runs `rule` on problems of `task`, `num_steps` steps per call.
 
     Args:
         rule: A `rules.Rule`.
         task: A `tasks.Task`.
-        num_steps: Steps a call, t.
-        horizon: Steps of a whole problem, for rules that plan with them;
-            default: those of one call.
+        num_steps: Steps per call, t.
+        horizon: Steps of a whole problem, for rules that plan with them,
+            where a call does not say; default: those of one call.
         mapping: "map": whole runs one after the other. "vectorized": steps of
             all runs at once, for accelerators; of tasks that
             `task.vectorizes`.
+        outer_loss: "loss", as the task bounds it, or "log_loss", the log of
+            0.02 + that.
     """
 
-    def __init__(self, rule, task, num_steps, horizon=None, mapping="map"):
+    def __init__(
+        self,
+        rule,
+        task,
+        num_steps,
+        horizon=None,
+        mapping="map",
+        outer_loss="loss",
+    ):
         check_mapping(mapping)
         if mapping == "vectorized" and not task.vectorizes:
             raise ValueError(
@@ -57,6 +71,7 @@ class InnerRun:
         self.num_steps = num_steps
         self.horizon = horizon or num_steps
         self.mapping = mapping
+        self.outer_loss = outer_loss
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -109,7 +124,9 @@ class InnerRun:
         slots = self.rule.init_slots(theta, params)
         return InnerState(params, non_trainable, slots)
 
-    def advance(self, thetas, states, seeds, steps, problems, batches):
+    def advance(
+        self, thetas, states, seeds, steps, problems, batches, horizons=None
+    ):
         """Runs b particles for `num_steps` steps. To be called under XLA.
 
         Args:
@@ -120,22 +137,26 @@ class InnerRun:
             steps: [q] int32, the step each problem is at.
             problems: [b] int32, which of the q problems each particle runs.
             batches: From `draw_batches(seeds, steps, outer_split)`.
+            horizons: [q] int32, what the rule is told of each problem's
+                horizon; 0: nothing. Default: `horizon` for all.
 
         Returns:
             The new states, and the mean training loss and mean outer loss of
             the steps, each [b], bounded by the task.
         """
+        if horizons is None:
+            horizons = tf.fill(steps.shape, self.horizon)
         advance = self._mapped if self.mapping == "map" else self._vectorized
-        return advance(thetas, states, seeds, steps, problems, batches)
+        clocks = seeds, steps, horizons
+        return advance(thetas, states, clocks, problems, batches)
 
-    def _mapped(self, thetas, states, seeds, steps, problems, batches):
+    def _mapped(self, thetas, states, clocks, problems, batches):
         """`advance`, one particle after the other."""
 
         def run_one(args):
             theta, state, problem = args
             theta = self.theta_vector.unpack(theta)
-            seed = tf.gather(seeds, problem)
-            step = tf.gather(steps, problem)
+            seed, step, horizon = (tf.gather(c, problem) for c in clocks)
 
             # Gathered, not sliced: XLA compiles a slice by a number that it is
             # given anew for every value of it.
@@ -147,7 +168,7 @@ class InnerRun:
 
             return self._loop(
                 lambda i, state: self._losses(
-                    theta, state, batch(i), seed, step + i
+                    theta, state, batch(i), seed, horizon, step + i
                 ),
                 self._begun(theta, state, seed, step),
                 tf.zeros([]),
@@ -159,9 +180,9 @@ class InnerRun:
             fn_output_signature=_signature(states),
         )
 
-    def _vectorized(self, thetas, states, seeds, steps, problems, batches):
+    def _vectorized(self, thetas, states, clocks, problems, batches):
         """`advance`, all particles at once."""
-        seeds, steps = tf.gather(seeds, problems), tf.gather(steps, problems)
+        seeds, steps, horizons = (tf.gather(c, problems) for c in clocks)
         unpack = self.theta_vector.unpack
         # The beginnings one by one: there is no vectorized QR decomposition.
         states = tf.map_fn(
@@ -179,7 +200,7 @@ class InnerRun:
             # convolutions.
             return tf.vectorized_map(
                 lambda args: self._losses(unpack(args[0]), *args[1:]),
-                (thetas, states, batch, seeds, steps + i),
+                (thetas, states, batch, seeds, horizons, steps + i),
             )
 
         return self._loop(step_all, states, tf.zeros([thetas.shape[0]]))
@@ -211,20 +232,25 @@ class InnerRun:
         )
         return state, train_sum / self.num_steps, outer_sum / self.num_steps
 
-    def _losses(self, theta, state, batches, seed, step):
+    def _losses(self, theta, state, batches, seed, horizon, step):
         """One step of one particle: the new state, and its bounded losses."""
         state, train_loss = self._step(
-            theta, state, batches["train"], seed, step
+            theta, state, batches["train"], seed, horizon, step
         )
         outer_loss = train_loss
         if "outer" in batches:
             outer_loss = self.task.eval_loss(
                 state.params, state.non_trainable, batches["outer"], seed
             )
-        bounded = self.task.bounded
-        return state, bounded(train_loss), bounded(outer_loss)
+        return state, self._bounded(train_loss), self._bounded(outer_loss)
 
-    def _step(self, theta, state, batch, seed, step):
+    def _bounded(self, loss):
+        bounded = self.task.bounded(loss)
+        if self.outer_loss == "log_loss":
+            return tf.math.log(LOG_FLOOR + bounded)
+        return bounded
+
+    def _step(self, theta, state, batch, seed, horizon, step):
         """One inner step. The loss is the one before the step."""
         with tf.GradientTape() as tape:
             tape.watch(state.params)
@@ -232,7 +258,7 @@ class InnerRun:
                 state.params, state.non_trainable, batch, seed
             )
         grads = tape.gradient(loss, state.params, unconnected_gradients="zero")
-        signals = {"step": step, "train_loss": loss, "horizon": self.horizon}
+        signals = {"step": step, "train_loss": loss, "horizon": horizon}
         deltas, slots = self.rule.update(
             theta, grads, state.params, state.slots, signals
         )

@@ -83,11 +83,20 @@ class Mixture:
         costs = np.array([task_cost(task).step for task in self.tasks])
         return self.weights / costs / np.sum(self.weights / costs)
 
-    def draw(self, seed, number):
-        """Index of the task of outer step `number`, for an integer seed."""
-        drawn = np.random.default_rng((seed, number, 1)).random()
-        below = np.cumsum(self.shares) <= drawn
-        return min(int(np.sum(below)), len(self.tasks) - 1)
+    def draw(self, seed, number, count=1):
+        """The tasks of outer step `number`, for an integer seed.
+
+        Returns:
+            A tuple of the indices of `count` different tasks.
+        """
+        rng = np.random.default_rng((seed, number, 1))
+        if count > 1:
+            places = rng.choice(
+                len(self.tasks), count, replace=False, p=self.shares
+            )
+            return tuple(map(int, places))
+        below = np.cumsum(self.shares) <= rng.random()
+        return (min(int(np.sum(below)), len(self.tasks) - 1),)
 
     def describe(self):
         """What makes this mixture this mixture, as JSON types."""

@@ -65,6 +65,22 @@ class Experiment:
         self.selection.check(self.schedule.population)
         for task in self.mixture.tasks:
             self._check_splits(task.dataset)
+        self.estimator.check_rule(self.rule)
+        self._check_schedule()
+
+    def _check_schedule(self):
+        count, most = self.schedule.tasks_per_step, len(self.mixture.tasks)
+        if count > most:
+            raise ValueError(
+                f"`tasks_per_step` must be <= {most}, the number of tasks. "
+                f"Received: tasks_per_step={count}"
+            )
+        steps = self.estimator.steps_per_estimate
+        if any(horizon % steps for horizon in self.score_horizons):
+            raise ValueError(
+                f"`score_horizons` must be multiples of {steps}, the steps of "
+                f"an estimate. Received: score_horizons={self.score_horizons}"
+            )
 
     def _check_splits(self, dataset):
         splits, outer_split = list(dataset.splits), self.estimator.outer_split
@@ -98,16 +114,24 @@ class Experiment:
         return ThetaVector(self.rule)
 
     @property
+    def score_horizons(self):
+        """Inner steps of the runs that a score is the mean over."""
+        longest = (self.estimator.horizons.longest,)
+        return self.schedule.score_horizons or longest
+
+    @property
     def inner_steps_per_outer_step(self):
         """Inner steps of one outer step, over all members and replicas."""
         pairs = self.schedule.population * self.estimator.pairs
-        return 2 * pairs * self.estimator.steps_per_estimate
+        runs = 2 * pairs * self.schedule.tasks_per_step
+        return runs * self.estimator.steps_per_estimate
 
     @property
     def inner_steps_per_scoring(self):
         """Inner steps of one scoring, over all tasks, members and replicas."""
         problems = self.schedule.population * self.schedule.score_problems
-        return len(self.mixture.tasks) * problems * self.estimator.horizon
+        runs = problems * len(self.mixture.tasks)
+        return runs * sum(self.score_horizons)
 
     def describe(self):
         """What makes a run this experiment, as JSON types."""

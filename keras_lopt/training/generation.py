@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_lopt.population import Members
+from keras_lopt.training.outer_step import OuterStep
 from keras_lopt.training.scoring import scored
 
 
@@ -56,26 +57,33 @@ def next_generation(experiment, devices, state):
     gains = members.scores[sources] - children.scores
     gains = np.where(accepted, gains, -np.inf)
     members = members.replace_where(accepted, children)
-    tasks = [task for task, _ in steps]
+    tasks = [task for step in steps for task in step.tasks]
     state = state.replace(
         generation=generation + 1,
         members=members,
         memory=teachers.learn(state.memory, drawn, children, gains, members),
         inner_states=inner_states,
         task_steps=state.task_steps
-        + np.bincount(tasks, minlength=len(inner_states)),
+        + np.bincount(tasks, minlength=len(state.task_steps)),
     )
     return state, Report(children, drawn.ids, accepted, losses)
 
 
 def outer_steps(experiment, generation):
-    """Index of the task, and the seed, of each outer step of a generation."""
+    """The `OuterStep`s of a generation: their tasks and random numbers."""
+    count = experiment.schedule.outer_steps
+    first = generation * count
+    return [_outer_step(experiment, i) for i in range(first, first + count)]
+
+
+def _outer_step(experiment, number):
     fold_in = tf.random.experimental.stateless_fold_in
-    count, seed = experiment.schedule.outer_steps, experiment.seed
-    return [
-        (experiment.mixture.draw(seed, i), fold_in([seed, 0], i))
-        for i in range(generation * count, (generation + 1) * count)
-    ]
+    count = experiment.schedule.tasks_per_step
+    tasks = experiment.mixture.draw(experiment.seed, number, count)
+    seed = fold_in([experiment.seed, 0], number)
+    # Each task has noise of its own: what one misses another may see.
+    seeds = seed, *(fold_in(seed, i) for i in range(1, count))
+    return OuterStep(number, tasks, seeds)
 
 
 def _begin(experiment, members, sources, drawn, generation, rng):

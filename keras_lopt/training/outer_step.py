@@ -5,12 +5,22 @@ estimates from its share of the antithetic pairs; the [p, d] meta-gradients are
 averaged; the update of theta is the same on every replica.
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from keras_lopt.rules import ThetaVector
 
 
-def estimate(estimator, draw, run, thetas, state, seed):
+class OuterStep(NamedTuple):
+    """Which tasks an outer step averages over, and its random numbers."""
+
+    number: int  # outer steps done before
+    tasks: tuple  # indices of k tasks
+    seeds: tuple  # k times [2] int32
+
+
+def estimate(estimator, draw, run, thetas, state, seed, number):
     """The meta-gradients of all members on one task.
 
     Args:
@@ -21,6 +31,7 @@ def estimate(estimator, draw, run, thetas, state, seed):
         thetas: [p, d].
         state: `EstimatorState` of this replica.
         seed: [2] int32, of this outer step.
+        number: int32 scalar, outer steps done so far.
 
     Returns:
         Meta-gradients [p, d] and outer losses [p], those of all replicas, and
@@ -29,14 +40,20 @@ def estimate(estimator, draw, run, thetas, state, seed):
     context = tf.distribute.get_replica_context()
     first_pair = state.seeds.shape[0] * context.replica_id_in_sync_group
     # The draw is one program for all tasks: it needs nothing of a task.
-    seeds, noise = draw(state._replace(inner=()), seed, first_pair)
-    batches = run.draw_batches(seeds, state.steps, estimator.outer_split)
-    grads, losses, state = estimator.estimate(
-        run, thetas, state, seeds, noise, batches
+    problems, noise = draw(state._replace(inner=()), seed, first_pair, number)
+    batches = run.draw_batches(
+        problems.seeds, state.steps, estimator.outer_split
     )
     mean = tf.distribute.ReduceOp.MEAN
-    grads, losses = context.all_reduce(mean, [grads, losses])
-    return grads, losses, state
+    return estimator.estimate(
+        run,
+        thetas,
+        state,
+        problems,
+        noise,
+        batches,
+        mean=lambda tensor: context.all_reduce(mean, tensor),
+    )
 
 
 def update(experiment, thetas, slots, slot_steps, teachers, grads, losses):
@@ -45,17 +62,18 @@ def update(experiment, thetas, slots, slot_steps, teachers, grads, losses):
     Args:
         experiment: An `Experiment`.
         thetas, slots, slot_steps, teachers: As for `apply_teachers`.
-        grads: [p, d] meta-gradients, not clipped yet.
-        losses: [p] outer losses.
+        grads: List of one [p, d] per task, not clipped yet.
+        losses: List of one [p] per task.
 
     Returns:
-        New thetas, slots and slot steps.
+        New thetas, slots and slot steps, and the mean losses [p].
     """
+    grads, losses = (tf.add_n(v) / len(v) for v in (grads, losses))
     grads = experiment.estimator.clipped(grads)
     thetas, slots = apply_teachers(
         experiment, thetas, slots, slot_steps, teachers, grads, losses
     )
-    return thetas, slots, slot_steps + 1
+    return (thetas, slots, slot_steps + 1), losses
 
 
 def apply_teachers(

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_lopt.checks import check_integer
+from keras_lopt.checks import check_integer, check_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,10 @@ class Schedule:
             no better rule than one that does nothing, and such a rule trains
             nobody: without a choice among many, some seeds never start.
         outer_steps: Outer steps per generation.
+        tasks_per_step: Tasks of a mixture that each outer step averages over.
         score_problems: Whole problems of each task that a member is scored on.
+        score_horizons: Inner steps of these, one or more horizons that a score
+            is the mean over; default: the estimator's longest.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
         outer_horizon: Outer steps that teachers plan with, where their rule
@@ -29,10 +32,17 @@ class Schedule:
     score_problems: int = 16
     redraw_every: int = 20
     outer_horizon: int = 1000
+    tasks_per_step: int = 1
+    score_horizons: tuple[int, ...] | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            check_integer(field.name, getattr(self, field.name), 1)
+            if field.name != "score_horizons":
+                check_integer(field.name, getattr(self, field.name), 1)
+        if self.score_horizons is not None:
+            check_numbers("score_horizons", self.score_horizons, "[1, inf)")
+            for steps in self.score_horizons:
+                check_integer("score_horizons", steps, 1)
 
 
 def check_generations(generations):

@@ -38,30 +38,29 @@ class Scoring:
 
     Args:
         run: A `devices.SplitRun` of the task.
-        horizon: Inner steps of a whole run.
         members: Size of the population, p.
         problems: Number of problems on each replica.
         problems_per_round: Divides `problems`.
     """
 
-    def __init__(self, run, horizon, members, problems, problems_per_round):
+    def __init__(self, run, members, problems, problems_per_round):
         self.run = run
-        self.whole_run = horizon // run.num_steps  # calls
         self.members = members
         self.problems = problems
         self.problems_per_round = problems_per_round
         self.particles = members * problems_per_round
         run.prepare(self.particles, SCORING_SPLIT)
 
-    def __call__(self, thetas, seed, replica, calls):
+    def __call__(self, thetas, seed, replica, calls, horizon):
         """Scores the members.
 
         Args:
             thetas: [p, d].
             seed: [2] int32, of the set of scoring problems.
             replica: Number of the replica.
-            calls: int32 scalar, of `run.advance`: `whole_run`, or fewer to
-                have all compiled soon.
+            calls: int32 scalar, of `run.advance`: those of whole runs, or
+                fewer to have all compiled soon.
+            horizon: int32 scalar, what the rule is told.
 
         Returns:
             [2, p] mean held-out losses and mean training losses.
@@ -71,23 +70,24 @@ class Scoring:
             [_fold_in(seed, first + i) for i in range(self.problems)]
         )
         losses = tf.map_fn(
-            lambda seeds: self._score_round(thetas, seeds, calls),
+            lambda seeds: self._score_round(thetas, seeds, calls, horizon),
             tf.reshape(seeds, [-1, self.problems_per_round, 2]),
             fn_output_signature=tf.float32,
         )  # [rounds, 2, p]
         return tf.reduce_mean(losses, axis=0)
 
-    def _score_round(self, thetas, seeds, calls):
+    def _score_round(self, thetas, seeds, calls, horizon):
         """[2, p] mean losses over runs of the problems `seeds`."""
         count = self.problems_per_round
         particles = tf.repeat(thetas, count, axis=0)
         problems = tf.tile(tf.range(count), [self.members])
+        horizons = tf.fill([count], horizon)
 
         def body(i, states, held_out, train):
             steps = tf.fill([count], i * self.run.num_steps)
             batches = self.run.draw_batches(seeds, steps, SCORING_SPLIT)
             states, train_loss, loss = self.run.advance(
-                particles, states, seeds, steps, problems, batches
+                particles, states, seeds, steps, problems, batches, horizons
             )
             return i + 1, states, held_out + loss, train + train_loss
 

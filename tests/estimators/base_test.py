@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.estimators import ES, PES, InnerRun
+from keras_lopt.estimators import (
+    ES,
+    NRES,
+    PES,
+    InnerRun,
+    LogUniform,
+    TruncatedES,
+)
 from keras_lopt.rules import Rule
 
-KINDS = [ES, PES]
+KINDS = [ES, TruncatedES, PES, NRES]
 
 
 def loss_of_problem(thetas, states, seeds):
@@ -46,6 +53,11 @@ def loss_of_problem(thetas, states, seeds):
         ),
         ({"outer_split": "test"}, "`outer_split` must be.*='test'"),
         ({"outer_split": None}, "`outer_split` must be.*=None"),
+        ({"hidden": 1.5}, r"`hidden` must be a.* in \[0, 1\].*hidden=1.5"),
+        ({"train_weight": -0.1}, "`train_weight` must be a.*=-0.1"),
+        ({"outer_loss": "log"}, "`outer_loss` must be one of .*='log'"),
+        ({"normalize": 1}, "`normalize` must be True or False.*=1"),
+        ({"difference_clip": 0.0}, "`difference_clip` must be a.*=0.0"),
         ({"mapping": "vmap"}, "`mapping` must be one of .*mapping='vmap'"),
     ],
 )
@@ -86,13 +98,14 @@ def test_replicas_draw_their_share_of_the_same_noise(analytic_run):
     estimator = PES(pairs=4, horizon=80, truncation=20)
     run, seed = analytic_run(loss_of_problem, theta_size=3), tf.constant([5, 6])
     whole = estimator.initial_state(run, 2, 4, 0)
-    seeds, noise = estimator.draw(whole, seed, 0)
+    problems, noise = estimator.draw(whole, seed, 0)
     for first in (0, 2):
         share = estimator.initial_state(run, 2, 2, first)
         own = slice(first, first + 2)
         np.testing.assert_array_equal(share.ends, whole.ends[own])
-        own_seeds, own_noise = estimator.draw(share, seed, first)
-        np.testing.assert_array_equal(own_seeds, seeds[own])
+        own_problems, own_noise = estimator.draw(share, seed, first)
+        for mine, everyones in zip(own_problems, problems, strict=True):
+            np.testing.assert_array_equal(mine, everyones[own])
         np.testing.assert_array_equal(own_noise, noise[:, own])
 
 
@@ -133,10 +146,10 @@ def test_a_rule_without_effect_of_theta_has_no_meta_gradient(tiny_task):
     state = estimator.initial_state(run, 2, 3, 0)
     thetas, seen = tf.zeros([2, 3]), set()
     for i in range(3):
-        seeds, drawn = estimator.draw(state, tf.constant([2, i]), 0)
-        batches = run.draw_batches(seeds, state.steps, "train")
+        problems, drawn = estimator.draw(state, tf.constant([2, i]), 0)
+        batches = run.draw_batches(problems.seeds, state.steps, "train")
         grads, losses, state = estimator.estimate(
-            run, thetas, state, seeds, drawn, batches
+            run, thetas, state, problems, drawn, batches
         )
         np.testing.assert_array_equal(grads, np.zeros([2, 3]))
         assert losses[0] == losses[1]
@@ -154,10 +167,10 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
     )
     state = estimator.initial_state(run, 4, 2, 0)
     for i in range(3):
-        seeds, drawn = estimator.draw(state, tf.constant([3, i]), 0)
-        batches = run.draw_batches(seeds, state.steps, "train")
+        problems, drawn = estimator.draw(state, tf.constant([3, i]), 0)
+        batches = run.draw_batches(problems.seeds, state.steps, "train")
         grads, losses, state = estimate(
-            run, np.stack(thetas), state, seeds, drawn, batches
+            run, np.stack(thetas), state, problems, drawn, batches
         )
         clipped = estimator.clipped(grads).numpy()
         assert np.all(np.isfinite(losses))
@@ -171,3 +184,85 @@ def test_inner_runs_are_mapped_as_is_said(mapping, tiny_rule, tiny_task):
     estimator = PES(pairs=2, horizon=4, truncation=2, mapping=mapping)
     run = estimator.inner_run(tiny_rule, tiny_task)
     assert (run.mapping, run.num_steps) == (mapping, 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_normalized_differences_have_no_unit(kind, analytic_run, outer_steps):
+    """Losses a million times as large give the same estimates."""
+
+    def step_of(scale):
+        def step(thetas, states, seeds):
+            bend = tf.cast(seeds[:, 0] % 5, tf.float32) / 5.0
+            return states, scale * tf.sin(thetas[:, 0] + bend)
+
+        return step
+
+    estimator = kind(pairs=4, horizon=20, normalize=True)
+    thetas = np.float32([[0.1], [0.7]])
+    small, large = (
+        outer_steps(estimator, analytic_run(step_of(scale), 1), thetas, 4)
+        for scale in (1.0, 2.0**20)
+    )
+    for (grads, *_), (other, *_) in zip(small, large, strict=True):
+        assert np.all(grads != 0.0)
+        np.testing.assert_allclose(grads, other, rtol=1e-3)
+
+
+def test_differences_are_divided_by_their_running_rms_and_clipped():
+    estimator = ES(pairs=4, horizon=20, normalize=True, difference_clip=1.5)
+    # Differences 2, 0, 0, 0: their RMS is 1.
+    losses = tf.constant([[[2.0, 0.0], [1.0, 1.0], [0.0, 0.0], [3.0, 3.0]]])
+    noise = tf.ones([1, 4, 1])
+    estimate = estimator.combine(losses, noise, tf.constant([1.0]))
+    np.testing.assert_allclose(estimate, [[1.5 / 4]])  # 2 is clipped to 1.5.
+    estimate = estimator.combine(losses, noise, tf.constant([16.0]))
+    np.testing.assert_allclose(estimate, [[0.5 / 4]], rtol=1e-6)
+
+
+def test_the_running_rms_is_the_members_own_and_starts_at_the_first(
+    analytic_run, outer_steps
+):
+    def step(thetas, states, seeds):
+        return states, 3.0 * thetas[:, 0]
+
+    estimator = ES(pairs=2, horizon=1, sigma=0.5, normalize=True)
+    run = analytic_run(step, 1)
+    results = outer_steps(estimator, run, np.float32([[0.0], [1.0]]), 3)
+    expected = None
+    for _, _, state, drawn in results:
+        # A difference is 3 * 2 * sigma * noise.
+        new = np.mean((3.0 * drawn.numpy()[:, :, 0]) ** 2, axis=1)
+        expected = new if expected is None else 0.9 * expected + 0.1 * new
+        np.testing.assert_allclose(state.squares, expected, rtol=1e-4)
+
+
+def test_the_outer_loss_is_a_mix_of_both_losses(tiny_rule, tiny_task):
+    losses = {}
+    for weight in (0.0, 0.25, 1.0):
+        estimator = PES(
+            pairs=2,
+            horizon=4,
+            truncation=2,
+            outer_split="outer_valid",
+            train_weight=weight,
+        )
+        run = estimator.inner_run(tiny_rule, tiny_task)
+        state = estimator.initial_state(run, 1, 2, 0)
+        problems, drawn = estimator.draw(state, tf.constant([2, 0]), 0)
+        batches = run.draw_batches(problems.seeds, state.steps, "outer_valid")
+        thetas = tf.zeros([1, run.theta_vector.size])
+        _, losses[weight], _ = estimator.estimate(
+            run, thetas, state, problems, drawn, batches
+        )
+    expected = 0.75 * losses[0.0] + 0.25 * losses[1.0]
+    assert losses[0.0] != losses[1.0]
+    np.testing.assert_allclose(losses[0.25], expected, rtol=1e-5)
+
+
+def test_rules_that_ignore_horizons_get_none_that_vary(tiny_rule):
+    varying = LogUniform(20, 40)
+    with pytest.raises(ValueError, match="`horizon` must be an integer for a"):
+        PES(pairs=2, horizon=varying).check_rule(tiny_rule)
+    with pytest.raises(ValueError, match="`hidden` must be 0 for a rule"):
+        PES(pairs=2, horizon=20, hidden=0.1).check_rule(tiny_rule)
+    PES(pairs=2, horizon=20).check_rule(tiny_rule)

@@ -28,8 +28,10 @@ class AnalyticRun:
     def blank_states(self, count):
         return tf.zeros([count, self.state_size])
 
-    def advance(self, thetas, states, seeds, steps, problems, batches):
-        del batches
+    def advance(
+        self, thetas, states, seeds, steps, problems, batches, horizons
+    ):
+        del batches, horizons
         is_new = tf.equal(tf.gather(steps, problems), 0)[:, None]
         states = tf.where(is_new, 0.0, states)
         seeds = tf.gather(seeds, problems)
@@ -57,9 +59,9 @@ def outer_steps():
         state = estimator.initial_state(inner_run, members, pairs, 0)
         results = []
         for i in range(count):
-            seeds, drawn = estimator.draw(state, tf.constant([seed, i]), 0)
+            problems, drawn = estimator.draw(state, tf.constant([seed, i]), 0)
             grads, losses, state = estimator.estimate(
-                inner_run, thetas, state, seeds, drawn, None
+                inner_run, thetas, state, problems, drawn, None
             )
             results.append((grads, losses, state, drawn))
         return results

@@ -103,18 +103,18 @@ def test_agrees_with_backpropagation(tiny_rule, tiny_task, tiny_theta):
     run = estimator.inner_run(tiny_rule, tiny_task)
     theta = tf.constant(tiny_theta(1))
     state = estimator.initial_state(run, COPIES, PROBLEMS, 0)
-    seeds, drawn = estimator.draw(state, tf.constant([4, 0]), 0)
+    problems, drawn = estimator.draw(state, tf.constant([4, 0]), 0)
     grads, _, _ = tf.function(
         estimator.estimate, jit_compile=True, autograph=False
     )(
         run,
         tf.tile(theta[None], [COPIES, 1]),
         state,
-        seeds,
+        problems,
         drawn,
-        run.draw_batches(seeds, state.steps, "train"),
+        run.draw_batches(problems.seeds, state.steps, "train"),
     )
-    expected = backpropagated(run, theta, seeds)
+    expected = backpropagated(run, theta, problems.seeds)
     estimate = np.mean(grads, axis=0)
     lengths = np.linalg.norm(estimate), np.linalg.norm(expected)
     assert estimate @ expected / np.prod(lengths) > 0.9

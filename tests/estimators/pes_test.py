@@ -1,23 +1,13 @@
 """PES: unbiased where truncated ES is not; its noise and its clock."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.estimators import PES
+from keras_lopt.estimators import NRES, PES, TruncatedES
 
 HORIZON, TRUNCATION = 16, 2
 PIECES = HORIZON // TRUNCATION
-
-
-@dataclasses.dataclass(frozen=True)
-class TruncatedES(PES):
-    """The biased relative: the noise of this truncation alone."""
-
-    def next_noise(self, previous, drawn, is_new):
-        return drawn, drawn
 
 
 def balance(thetas, states, seeds):
@@ -65,13 +55,19 @@ def whole_run_estimates(analytic_run, outer_steps):
     return estimates
 
 
+@pytest.mark.parametrize("kind", [PES, NRES])
 @pytest.mark.parametrize("theta", [-0.3, 0.5])
-def test_is_unbiased_over_a_whole_run(whole_run_estimates, theta):
+def test_is_unbiased_over_a_whole_run(whole_run_estimates, kind, theta):
     gradient = balance_gradient(theta)
-    estimates = whole_run_estimates(PES, theta)
+    estimates = whole_run_estimates(kind, theta)
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert error < 0.1 * abs(gradient)  # It can tell.
     assert abs(np.mean(estimates) - gradient) < 4.0 * error
+
+
+def test_nres_varies_less_than_pes_over_many_truncations(whole_run_estimates):
+    variances = [np.var(whole_run_estimates(k, 0.5)) for k in (NRES, PES)]
+    assert variances[0] < 0.7 * variances[1]
 
 
 def test_truncated_es_is_biased_even_in_its_sign(whole_run_estimates):

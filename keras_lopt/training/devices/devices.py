@@ -16,6 +16,8 @@ from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.tracing import compiled, traced_once
 from keras_lopt.training.scoring import Scoring
 
+stateless_fold_in = tf.random.experimental.stateless_fold_in
+
 #: Made within `reuse_compiled`, by what their compilation depends on.
 _reused = None
 
@@ -100,16 +102,24 @@ class Devices:
         numbers = tf.zeros([pairs], tf.int32)
         seeds = tf.zeros([pairs, 2], tf.int32)
         noise = tf.zeros([members, pairs, thetas.shape[1]])
-        blank = EstimatorState((), noise, seeds, numbers, numbers)
-        draw = compiled(experiment.estimator.draw, blank, seeds[0], 0)
+        blank = EstimatorState(
+            inner=(),
+            noise=noise,
+            seeds=seeds,
+            horizons=numbers,
+            steps=numbers,
+            ends=numbers,
+            squares=tf.zeros([members]),
+        )
+        draw = compiled(experiment.estimator.draw, blank, seeds[0], 0, 0)
         update = compiled(
             functools.partial(outer_step.update, experiment),
             thetas,
             state.blank_slots(experiment),
             tf.zeros([members], tf.int32),
             self._blank_teachers(),
-            thetas,
-            tf.zeros([members]),
+            [thetas] * experiment.schedule.tasks_per_step,
+            [tf.zeros([members])] * experiment.schedule.tasks_per_step,
         )
         run = self.strategy.run
         return draw, traced_once(lambda *args: run(update, args))
@@ -148,18 +158,28 @@ class Devices:
         Args:
             members: `population.Members`.
         """
-        trained = members.thetas, members.slots, members.slot_steps
-        teachers = self._blank_teachers()
-        states, seed = self.initial_states(), tf.zeros([2], tf.int32)
-        one_call = tf.constant(members.thetas), seed, tf.constant(1)
+        thetas, seed = tf.constant(members.thetas), tf.zeros([2], tf.int32)
+        zero, one = tf.constant(0), tf.constant(1)
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            futures = [pool.submit(lambda: self.experiment.mixture.shares)]
-            for number, task in enumerate(self.tasks):
-                steps = (trained, teachers, states, [(number, seed)])
-                futures.append(pool.submit(self.train, *steps))
-                futures.append(pool.submit(task.score, *one_call))
+            futures = [
+                pool.submit(lambda: self.experiment.mixture.shares),
+                pool.submit(self._compile_update, members),
+            ]
+            for task, state in zip(self.tasks, self.initial_states()):
+                args = self.replicas.broadcast(thetas), state, seed, zero
+                futures.append(pool.submit(task.estimate, *args))
+                args = thetas, seed, one, zero
+                futures.append(pool.submit(task.score, *args))
             for future in futures:
                 future.result()
+
+    def _compile_update(self, members):
+        count = self.experiment.schedule.tasks_per_step
+        zeros = tf.zeros_like(members.thetas), tf.zeros(len(members.ids))
+        grads, losses = ([self.replicas.broadcast(z)] * count for z in zeros)
+        trained = members.thetas, members.slots, members.slot_steps
+        trained = self.replicas.broadcast(trained)
+        self._update(*trained, self._blank_teachers(), grads, losses)
 
     def train(self, trained, teachers, states, steps):
         """Outer steps, as many as `steps` has entries.
@@ -169,7 +189,7 @@ class Devices:
                 `outer_step.update`.
             teachers: Arrays (thetas, update multipliers), likewise.
             states: From `initial_states` or the last `train`.
-            steps: List of pairs: index of the task, and [2] int32 seed.
+            steps: List of `OuterStep`s.
 
         Returns:
             Arrays (thetas, slots, slot_steps), the last outer losses [p], and
@@ -178,11 +198,15 @@ class Devices:
         trained = self.replicas.broadcast(trained)
         teachers = tf.nest.map_structure(tf.constant, teachers)
         states = list(states)
-        for number, seed in steps:
-            grads, losses, states[number] = self.tasks[number].estimate(
-                trained[0], states[number], seed
-            )
-            trained = self._update(*trained, teachers, grads, losses)
+        for step in steps:
+            grads, losses = [], []
+            for task, seed in zip(step.tasks, step.seeds, strict=True):
+                own_grads, own_losses, states[task] = self.tasks[task].estimate(
+                    trained[0], states[task], seed, tf.constant(step.number)
+                )
+                grads.append(own_grads)
+                losses.append(own_losses)
+            trained, losses = self._update(*trained, teachers, grads, losses)
         return *self.replicas.one((trained, losses)), states
 
     def score(self, thetas, seed):
@@ -195,13 +219,20 @@ class Devices:
         Returns:
             Mean held-out losses and mean training losses, arrays [p, t].
         """
-        thetas = tf.constant(thetas)
+        thetas, fold_in = tf.constant(thetas), stateless_fold_in
+        horizons = self.experiment.score_horizons
+        seeds = [seed, *(fold_in(seed, i) for i in range(1, len(horizons)))]
         losses = [
-            task.score(thetas, seed, tf.constant(task.scoring.whole_run))
+            np.mean(
+                [
+                    self.replicas.one(task.score_whole(thetas, *run))
+                    for run in zip(seeds, horizons)
+                ],
+                axis=0,
+            )
             for task in self.tasks
-        ]
-        losses = [self.replicas.one(pair) for pair in losses]
-        held_out, train = (np.stack(part, axis=1) for part in zip(*losses))
+        ]  # t times [2, p]
+        held_out, train = np.stack(losses, axis=2)
         return held_out, train
 
 
@@ -228,20 +259,18 @@ class TaskFunctions:
             replicas.parallel_calls,
         )
         self.run.prepare(2 * members * devices.pairs, estimator.outer_split)
-        self.scoring = Scoring(
-            self.run, estimator.horizon, members, problems, per_round
-        )
+        self.scoring = Scoring(self.run, members, problems, per_round)
 
     @tf.function(autograph=False)
     def copy_members(self, state, sources):
         """The inner states with members' parts copied from `sources` [p]."""
 
         def copy(state):
-            members = (state.inner, state.noise)
-            inner, noise = tf.nest.map_structure(
+            members = (state.inner, state.noise, state.squares)
+            inner, noise, squares = tf.nest.map_structure(
                 lambda leaf: tf.gather(leaf, sources), members
             )
-            return state._replace(inner=inner, noise=noise)
+            return state._replace(inner=inner, noise=noise, squares=squares)
 
         return self._strategy.run(copy, args=(state,))
 
@@ -253,23 +282,29 @@ class TaskFunctions:
         )
         return traced_once(lambda *args: self._strategy.run(estimate, args))
 
+    def score_whole(self, thetas, seed, horizon):
+        """`score` over whole runs of `horizon` steps, an integer."""
+        calls = tf.constant(horizon // self.run.num_steps)
+        return self.score(thetas, seed, calls, tf.constant(horizon))
+
     @tf.function(autograph=False)
-    def score(self, thetas, seed, calls):
+    def score(self, thetas, seed, calls, horizon):
         """Mean losses over runs of the scoring problems.
 
         Args:
             thetas: [p, d].
             seed: [2] int32; the same seed gives the same problems.
-            calls: int32 scalar, as for `Scoring`.
+            calls, horizon: int32 scalars, as for `Scoring`.
 
         Returns:
             Distributed mean held-out losses [p] and mean training losses [p].
         """
-        return self._strategy.run(self._score_replica, (thetas, seed, calls))
+        args = (thetas, seed, calls, horizon)
+        return self._strategy.run(self._score_replica, args)
 
-    def _score_replica(self, thetas, seed, calls):
+    def _score_replica(self, thetas, seed, calls, horizon):
         context = tf.distribute.get_replica_context()
         number = context.replica_id_in_sync_group
-        losses = self.scoring(thetas, seed, number, calls)
+        losses = self.scoring(thetas, seed, number, calls, horizon)
         losses = context.all_reduce(tf.distribute.ReduceOp.MEAN, losses)
         return losses[0], losses[1]

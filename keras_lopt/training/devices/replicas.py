@@ -12,8 +12,11 @@ import tensorflow as tf
 
 from keras_lopt.estimators import EstimatorState
 
-#: Which axis of each part of an `EstimatorState` is that of the pairs.
-_PAIR_AXES = EstimatorState(inner=1, noise=1, seeds=0, steps=0, ends=0)
+#: Which axis of each part of an `EstimatorState` is that of the pairs; None:
+#: it has none, and is the same on all replicas.
+_PAIR_AXES = EstimatorState(
+    inner=1, noise=1, seeds=0, horizons=0, steps=0, ends=0, squares=None
+)
 
 
 class Replicas:
@@ -106,9 +109,12 @@ def _to_numpy(nest):
 
 def _map_pairs(function, *states):
     """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
+
+    def mapped(axis, *fields):
+        if axis is None:
+            return fields[0]
+        return tf.nest.map_structure(functools.partial(function, axis), *fields)
+
     return EstimatorState(
-        *(
-            tf.nest.map_structure(functools.partial(function, axis), *fields)
-            for axis, *fields in zip(_PAIR_AXES, *states)
-        )
+        *(mapped(*fields) for fields in zip(_PAIR_AXES, *states))
     )

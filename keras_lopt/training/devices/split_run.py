@@ -49,7 +49,11 @@ class SplitRun:
                 self._run.advance,
                 tf.zeros([particles, self.theta_vector.size]),
                 self.blank_states(particles),
-                *(seeds, steps, tf.zeros([particles], tf.int32), batches),
+                seeds,
+                steps,
+                tf.zeros([particles], tf.int32),
+                batches,
+                steps,
             )
 
     @property
@@ -72,14 +76,19 @@ class SplitRun:
             outer_split,
         )
 
-    def advance(self, thetas, states, seeds, steps, problems, batches):
+    def advance(
+        self, thetas, states, seeds, steps, problems, batches, horizons
+    ):
         """As `InnerRun.advance`, for batches of this object."""
         count = thetas.shape[0]
         part = self._part(count)
         program = self._programs[self._key(part, batches)]
-        seeds, steps = (_filled(v, self._problems) for v in (seeds, steps))
+        seeds, steps, horizons = (
+            _filled(values, self._problems)
+            for values in (seeds, steps, horizons)
+        )
         results = [
-            program(*own, seeds, steps, own_problems, batches)
+            program(*own, seeds, steps, own_problems, batches, horizons)
             for *own, own_problems in _split((thetas, states, problems), part)
         ]
         return tf.nest.map_structure(
