@@ -90,7 +90,7 @@ def run(
 
 
 def _make(experiment, seed):
-    made = experiment(seed=seed) if callable(experiment) else experiment
+    made = experiment(seed=seed) if callable(experiment) else None
     if not isinstance(made, Experiment):
         raise ValueError(
             "`experiment` must be a function of `seed` that returns a "
