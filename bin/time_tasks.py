@@ -32,9 +32,9 @@ def measure(task, rule, steps, particles, repeats):
     import tensorflow as tf
 
     from keras_lopt.estimators import InnerRun
-    from keras_lopt.training.compiled import CompiledRun
+    from keras_lopt.training import SplitRun
 
-    run = CompiledRun(InnerRun(rule, task, steps), 1, parallel_calls=1)
+    run = SplitRun(InnerRun(rule, task, steps), 1, parallel_calls=1)
     theta = run.theta_vector.pack(rule.init_theta(0))
     thetas = tf.constant(np.stack([theta] * particles))
     seeds, zero = tf.constant([[0, 1]]), tf.constant([0])

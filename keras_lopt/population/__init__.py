@@ -21,10 +21,10 @@ from keras_lopt.population.selection import (
     WinnerTakeAll,
 )
 from keras_lopt.population.teachers import (
+    DrawnTeachers,
     FixedTeacher,
     FrozenTeachers,
     SelfTraining,
-    DrawnTeachers,
     Teachers,
 )
 

@@ -6,6 +6,7 @@ configured experiment calls. TensorFlow only.
 """
 
 from keras_lopt.training.devices import (
+    Devices,
     SplitRun,
     compiled,
     make_strategy,
@@ -19,6 +20,7 @@ from keras_lopt.training.state import PopulationState
 from keras_lopt.training.trainer import PopulationTrainer
 
 __all__ = [
+    "Devices",
     "Experiment",
     "PopulationState",
     "PopulationTrainer",

@@ -16,7 +16,6 @@ from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.tracing import compiled, traced_once
 from keras_lopt.training.scoring import Scoring
 
-
 #: Made within `reuse_compiled`, by what their compilation depends on.
 _reused = None
 
@@ -70,6 +69,7 @@ class Devices:
 
     Attributes:
         replicas: `Replicas` of the strategy.
+        update: `outer_step.update` of distributed values, as one graph.
         tasks: List of `TaskFunctions`, one per task.
     """
 
@@ -88,7 +88,7 @@ class Devices:
                     f"replicas, {self.replicas.count}. Received: {name}={value}"
                 )
         self.pairs = estimator.pairs // self.replicas.count
-        draw, self._update = self._compile_what_is_shared()
+        draw, self.update = self._compile_what_is_shared()
         self.tasks = [
             TaskFunctions(self, task, draw) for task in experiment.mixture.tasks
         ]
@@ -183,7 +183,7 @@ class Devices:
             grads, losses, states[number] = self.tasks[number].estimate(
                 trained[0], states[number], seed
             )
-            trained = self._update(*trained, teachers, grads, losses)
+            trained = self.update(*trained, teachers, grads, losses)
         return *self.replicas.one((trained, losses)), states
 
     def score(self, thetas, seed):
