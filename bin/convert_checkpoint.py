@@ -7,7 +7,7 @@ are found by the names and shapes of the weights where they tell.
 
 Examples:
   bin/convert_checkpoint.py --source=velo/params --out=velo.safetensors \
-      --rule=velo --config loss_buffer_horizon=None --licence=Apache-2.0
+      --rule=velo --config loss_buffer_horizon=None --license=Apache-2.0
   bin/convert_checkpoint.py --source=rnn.safetensors --source=mlp.safetensors \
       --out=velo.safetensors
 """
@@ -33,7 +33,8 @@ flags.DEFINE_multi_string(
     "follow, and it is repeatable.",
 )
 flags.DEFINE_string("out", None, "The file to write, a new .safetensors.")
-flags.DEFINE_string("licence", None, 'Of the weights, such as "Apache-2.0".')
+flags.DEFINE_string("license", None, 'Of the weights, such as "Apache-2.0".')
+flags.DEFINE_alias("licence", "license")
 flags.mark_flag_as_required("out")
 
 
@@ -63,7 +64,7 @@ def main(argv):
 
     try:
         rule, metadata = checkpoints.convert(
-            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.licence
+            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.license
         )
     except (ValueError, OSError, ImportError) as error:
         message = " ".join(str(error).split())
