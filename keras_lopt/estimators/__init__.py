@@ -1,7 +1,7 @@
 """Meta-gradients from inner runs, by evolution strategies.
 
-One core (`base.Estimator`) and one small file an algorithm: they differ in
-the noise that a run is perturbed with and in the noise that multiplies the
+One core (`base.Estimator`) and one small file per algorithm. Algorithms differ
+in the noise that perturbs a run, and in the noise that multiplies the
 difference of an antithetic pair's losses.
 """
 

@@ -1,8 +1,8 @@
 """The core of all evolution-strategies estimators of the meta-gradient.
 
 g = mean_i (L(theta + sigma e_i) - L(theta - sigma e_i)) xi_i / (2 sigma),
-both sides of a pair with the same problem and random numbers, all members of
-the population with the same problems.
+Both sides of a pair have the same problem and random numbers; all members of
+the population have the same problems.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Estimator:
     """Settings of an estimator, and the estimate itself.
 
     Args:
-        pairs: Antithetic pairs a member and outer step, over all replicas.
+        pairs: Antithetic pairs per member and outer step, over all replicas.
         horizon: Inner steps of a whole problem.
         sigma: Scale of the noise, in units of theta.
         outer_split: Data of the outer loss: "train" or "outer_valid".
@@ -92,7 +92,7 @@ class Estimator:
         )
 
     def initial_state(self, inner_run, members, pairs, first_pair):
-        """Before the first outer step, for pairs first_pair, ... of a replica.
+        """The first state of a replica, whose pairs begin at `first_pair`.
 
         The first problems are cut short by different amounts, so that later
         ones end at different times.
@@ -145,8 +145,8 @@ class Estimator:
                 with a compiled `advance`.
             thetas: [p, d].
             state: `EstimatorState`.
-            seeds: [n, 2] and
-            drawn: [p, n, d], both from `draw`.
+            seeds: [n, 2], from `draw`.
+            drawn: [p, n, d], from `draw`.
             batches: From `inner_run.draw_batches(seeds, state.steps,
                 outer_split)`.
 
@@ -186,7 +186,7 @@ class Estimator:
     def combine(self, losses, multiplier):
         """Meta-gradients [p, d] from the losses [p, n, 2] of n pairs.
 
-        Losses are finite and bounded: the task sees to that.
+        Losses are finite and bounded: the task makes sure of that.
         """
         difference = losses[:, :, 0] - losses[:, :, 1]  # [p, n]
         weight = difference / (2.0 * self.sigma * losses.shape[1])

@@ -16,8 +16,7 @@ def estimate(estimator, draw, run, thetas, state, seed):
     Args:
         estimator: An `estimators.Estimator`.
         draw: Its `draw`, compiled.
-        run: The task's inner run, an `estimators.InnerRun` or what stands in
-            for it.
+        run: The task's inner run, an `estimators.InnerRun` or a stand-in.
         thetas: [p, d].
         state: `EstimatorState` of this replica.
         seed: [2] int32, of this outer step.
@@ -28,7 +27,7 @@ def estimate(estimator, draw, run, thetas, state, seed):
     """
     context = tf.distribute.get_replica_context()
     first_pair = state.seeds.shape[0] * context.replica_id_in_sync_group
-    # The draw is one program for all tasks: it needs nothing of a task.
+    # One compiled draw serves all tasks: it needs nothing of a task.
     seeds, noise = draw(state._replace(inner=()), seed, first_pair)
     batches = run.draw_batches(seeds, state.steps, estimator.outer_split)
     grads, losses, state = estimator.estimate(
@@ -63,7 +62,7 @@ def apply_teachers(
 ):
     """Each teacher's rule updates its member's theta.
 
-    The same `rule.update` as in the inner run; what is trained is now a theta,
+    This is the same `rule.update` as in the inner run; here it trains a theta,
     as a list of tensors.
 
     Args:
@@ -77,7 +76,7 @@ def apply_teachers(
         losses: [p] outer losses.
 
     Returns:
-        New thetas and slots. A non-finite entry of an update moves nothing.
+        New thetas and slots. Where an update is not finite, theta stays.
     """
     rule, horizon = experiment.teacher_rule, experiment.schedule.outer_horizon
     member_vector, teacher_vector = experiment.theta_vector, ThetaVector(rule)
@@ -93,7 +92,7 @@ def apply_teachers(
             lambda: rule.init_slots(teacher, params),
             lambda: slots,
         )
-        # Validation losses would be a copy: both inputs get the outer loss.
+        # There is no other validation loss: both signals get the outer loss.
         signals = {
             "step": step,
             "horizon": horizon,

@@ -16,7 +16,7 @@ from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.tracing import compiled, traced_once
 from keras_lopt.training.scoring import Scoring
 
-#: Made within `reuse_compiled`, by what their compilation depends on.
+#: `Devices` made within `reuse_compiled`, by what their compilation depends on.
 _reused = None
 
 
@@ -24,9 +24,10 @@ _reused = None
 def reuse_compiled():
     """Within this context, experiments that are alike are compiled once.
 
-    Such as those that differ in their seed, in their teachers, or in anything
-    else that is decided between outer steps. Tasks of the same description
-    count as the same: give tasks with other data another name.
+    They may differ in what is decided between outer steps: in seed, selection,
+    mutation, and who teaches whom. Tasks with the same description count as the
+    same: give a task with other data another name. A nested context begins with
+    nothing to reuse.
     """
     global _reused
     before, _reused = _reused, {}
@@ -60,8 +61,8 @@ def devices_of(experiment, strategy=None):
 class Devices:
     """Outer steps and scorings of a whole population, each a few calls.
 
-    What needs nothing of a task, the draw of problems and noise and the update
-    of theta, is compiled once for all tasks.
+    The draw of problems and noise and the update of theta need nothing of a
+    task: they are compiled once for all tasks.
 
     Args:
         experiment: An `Experiment`.
@@ -136,7 +137,7 @@ class Devices:
         return [distributed(task.run) for task in self.tasks]
 
     def copy_members(self, states, sources):
-        """All tasks' states, members' parts copied from `sources` [p]."""
+        """All tasks' states, each member's part copied from `sources` [p]."""
         sources = tf.constant(sources)
         return [
             task.copy_members(state, sources)
@@ -163,7 +164,7 @@ class Devices:
                 future.result()
 
     def train(self, trained, teachers, states, steps):
-        """Outer steps, as many as `steps` has entries.
+        """Takes outer steps, one per entry of `steps`.
 
         Args:
             trained: Arrays (thetas, slots, slot_steps), as for
@@ -207,7 +208,7 @@ class Devices:
 
 
 class TaskFunctions:
-    """One task's functions, each a call for the whole population.
+    """One task's functions, each one call for the whole population.
 
     Args:
         devices: The `Devices`.
@@ -235,7 +236,7 @@ class TaskFunctions:
 
     @tf.function(autograph=False)
     def copy_members(self, state, sources):
-        """The inner states with members' parts copied from `sources` [p]."""
+        """The inner states, each member's part copied from `sources` [p]."""
 
         def copy(state):
             members = (state.inner, state.noise)
