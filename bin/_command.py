@@ -1,4 +1,4 @@
-"""What the commands share: flags, configuration, one function, its errors."""
+"""What the commands share: flags, configuration, one call, its errors."""
 
 import pathlib
 import sys
@@ -22,9 +22,9 @@ def main(argv, find_function, *names):
 
     Args:
         argv: Name of the program and what is left of its command line.
-        find_function: Function without arguments that imports and returns it:
-            flags are checked before TensorFlow is loaded.
-        *names: Of the flags that are its positional arguments.
+        find_function: Function without arguments that imports and returns the
+            function to call: flags are checked before TensorFlow is loaded.
+        *names: Names of the flags that are its positional arguments.
     """
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")

@@ -1,19 +1,21 @@
-"""What the commands about tasks share: their flags, and which tasks."""
+"""What the commands about tasks share: flags, and the tasks they select."""
 
 from _package import ROOT
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("suite", None, "Suite whose tasks are meant.")
-flags.DEFINE_string("family", None, "Family of which samples are meant.")
-flags.DEFINE_string("gin_file", None, "Experiment whose tasks are meant.")
-flags.DEFINE_integer("samples", 3, "Samples of the family.", lower_bound=1)
+flags.DEFINE_string("suite", None, "Suite whose tasks to take.")
+flags.DEFINE_string("family", None, "Family whose samples to take.")
+flags.DEFINE_string("gin_file", None, "Experiment whose tasks to take.")
+flags.DEFINE_integer(
+    "samples", 3, "Number of samples of the family.", lower_bound=1
+)
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
 flags.DEFINE_bool("download", False, "Whether missing data are downloaded.")
 
 
 def check(argv):
-    """Refuses what the command line has too much of; sets where data are."""
+    """Refuses a wrong command line; sets the folder of the data."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     if sum(map(bool, (FLAGS.suite, FLAGS.family, FLAGS.gin_file))) > 1:
@@ -37,12 +39,12 @@ def check(argv):
 
 
 def is_given():
-    """Whether the command line says which tasks."""
+    """Whether the command line selects tasks."""
     return bool(FLAGS.suite or FLAGS.family or FLAGS.gin_file)
 
 
 def built():
-    """The tasks that are meant; says of which there are no data."""
+    """Builds the selected tasks; prints those whose data are missing."""
     for label, build in selected():
         try:
             yield build()

@@ -24,7 +24,7 @@ def find_function():
 
 def main(argv):
     with tempfile.TemporaryDirectory() as dump:
-        # XLA tells the sizes of its buffers in a dump, and nowhere else.
+        # XLA reports the sizes of its buffers in a dump, and nowhere else.
         given = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{given} --xla_dump_to={dump}".strip()
         _command.main(argv, find_function, "out_dir")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks every task family: samples, and the ways to run a problem.
 
-Samples are built and their loss at the start must be finite. A small task of
-each family is trained for a few steps: by the compiled inner run one problem
-after the other, at once (`vectorized`, where the family can), on two replicas,
-and by `compile` and `fit`; the losses must be the same.
+Samples are built, and their first loss must be finite. A small task of each
+family is trained for a few steps in several ways: by the compiled inner run,
+one problem after the other; all problems at once (`vectorized`, if the family
+can); on two replicas; and by `compile` and `fit`. Losses must be the same.
 
 Examples:
   bin/check_families.py
@@ -19,8 +19,8 @@ import numpy as np
 from absl import app, flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("families", [], "Which; default: all.")
-flags.DEFINE_integer("samples", 20, "Samples a family.", lower_bound=0)
+flags.DEFINE_list("families", [], "Which families; default: all.")
+flags.DEFINE_integer("samples", 20, "Samples per family.", lower_bound=0)
 flags.DEFINE_bool("runs", True, "Whether a task of each family is trained.")
 
 #: Smaller than the defaults, where those take long to compile.
@@ -68,7 +68,7 @@ def check_samples(name, count):
     family, bad = tasks.family(name), []
     for seed in range(count):
         config = family.sample_config(seed)
-        if "batch_size" in config:  # The smallest: all else as drawn.
+        if "batch_size" in config:  # Small; all else is as drawn.
             config["batch_size"] = 8
         try:
             loss = start_loss(family.build(**config))
@@ -81,7 +81,7 @@ def check_samples(name, count):
 
 
 class Runs:
-    """One task's problems with Adam, in all ways that there are.
+    """One task's problems with Adam, in all ways to run them.
 
     Args:
         name: Of a family.
@@ -106,7 +106,7 @@ class Runs:
         self._function = self._compiled(self._run)
 
     def _compiled(self, run):
-        """The run of a problem, one trace for all devices."""
+        """The run of one problem, traced once for all devices."""
         import tensorflow as tf
 
         function = tf.function(run.advance, autograph=False, jit_compile=True)
@@ -133,7 +133,7 @@ class Runs:
         return self._compiled(run)(*self._arguments(0))[1].numpy()
 
     def on_two_replicas(self):
-        """[2, rates] mean losses: a problem on each of two devices."""
+        """[2, rates] mean losses, of one problem on each of two devices."""
         import tensorflow as tf
 
         strategy = tf.distribute.MirroredStrategy(
@@ -182,7 +182,7 @@ class Runs:
 
 
 def check_runs(name):
-    """Largest relative differences from the mapped run, by way of running."""
+    """Dict: way to run -> largest relative difference from the mapped run."""
     runs = Runs(name)
     expected = runs.mapped()
     both = np.stack([expected, runs.mapped(1)])

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes an optimizer file of weights that others published.
+"""Makes an optimizer file from weights that others published.
 
 Reads flax msgpack files (google/learned_optimization, Celo), PyLO's
 safetensors and torch state dicts; nothing is unpickled. The rule and its sizes
-are found by the names and shapes of the weights where they tell.
+are read from the names and shapes of the weights, if these tell.
 
 Examples:
   bin/convert_checkpoint.py --source=velo/params --out=velo.safetensors \
-      --rule=velo --config loss_buffer_horizon=None --licence=Apache-2.0
+      --rule=velo --config loss_buffer_horizon=None --license=Apache-2.0
   bin/convert_checkpoint.py --source=rnn.safetensors --source=mlp.safetensors \
       --out=velo.safetensors
 """
@@ -22,7 +22,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
     "source",
     [],
-    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeatable where "
+    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeatable, if "
     "they are in several files.",
 )
 flags.DEFINE_string("rule", None, "Name of the rule that the weights are for.")
@@ -33,7 +33,10 @@ flags.DEFINE_multi_string(
     "follow, and it is repeatable.",
 )
 flags.DEFINE_string("out", None, "The file to write, a new .safetensors.")
-flags.DEFINE_string("licence", None, 'Of the weights, such as "Apache-2.0".')
+flags.DEFINE_string(
+    "license", None, 'License of the weights, such as "Apache-2.0".'
+)
+flags.DEFINE_alias("licence", "license")
 flags.mark_flag_as_required("out")
 
 
@@ -63,7 +66,7 @@ def main(argv):
 
     try:
         rule, metadata = checkpoints.convert(
-            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.licence
+            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.license
         )
     except (ValueError, OSError, ImportError) as error:
         message = " ".join(str(error).split())
@@ -71,7 +74,7 @@ def main(argv):
         sys.exit(2)
     print(f"{FLAGS.out}: {rule}")
     if assumed := metadata.get("imported", {}).get("assumed"):
-        print(f"Assumed, since nothing told them: {assumed}")
+        print(f"Assumed, since nothing says otherwise: {assumed}")
 
 
 if __name__ == "__main__":

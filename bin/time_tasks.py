@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what an inner step of tasks takes, compiled and mapped.
+"""Measures the time of an inner step of tasks, compiled and mapped.
 
 Examples:
   bin/time_tasks.py --suite=standard --steps=20 --particles=2
@@ -14,11 +14,15 @@ import numpy as np
 from absl import app, flags
 
 flags.adopt_module_key_flags(_tasks)
-flags.DEFINE_string("rule", "fused", "The rule that takes the steps.")
-flags.DEFINE_integer("steps", 20, "Inner steps a call.", lower_bound=1)
-flags.DEFINE_integer("particles", 2, "Particles a call.", lower_bound=1)
-flags.DEFINE_integer("repeats", 5, "Calls, the median counts.", lower_bound=1)
-flags.DEFINE_bool("whole_loops", False, "XLA makes one function of a run.")
+flags.DEFINE_string("rule", "fused", "Name of the rule that takes the steps.")
+flags.DEFINE_integer("steps", 20, "Inner steps per call.", lower_bound=1)
+flags.DEFINE_integer("particles", 2, "Particles per call.", lower_bound=1)
+flags.DEFINE_integer(
+    "repeats", 5, "Number of calls; prints the median.", lower_bound=1
+)
+flags.DEFINE_bool(
+    "whole_loops", False, "Whether XLA makes one function of a whole run."
+)
 
 
 def measure(task, rule, steps, particles, repeats):
@@ -27,14 +31,14 @@ def measure(task, rule, steps, particles, repeats):
     Args:
         task: A `tasks.Task`.
         rule: A `rules.Rule`.
-        steps, particles, repeats: As the flags.
+        steps, particles, repeats: As the flags say.
     """
     import tensorflow as tf
 
     from keras_lopt.estimators import InnerRun
-    from keras_lopt.training.compiled import CompiledRun
+    from keras_lopt.training import SplitRun
 
-    run = CompiledRun(InnerRun(rule, task, steps), 1, parallel_calls=1)
+    run = SplitRun(InnerRun(rule, task, steps), 1, parallel_calls=1)
     theta = run.theta_vector.pack(rule.init_theta(0))
     thetas = tf.constant(np.stack([theta] * particles))
     seeds, zero = tf.constant([[0, 1]]), tf.constant([0])

@@ -9,9 +9,9 @@ def check_integer(name, value, low, high=math.inf):
 
     Args:
         name: Of the setting, for the message.
-        value: What was given; a bool is no integer.
-        low: The least integer that is right.
-        high: The greatest.
+        value: What was given; a bool is not an integer.
+        low: The least integer that is allowed.
+        high: The greatest integer that is allowed.
     """
     is_integer = isinstance(value, int) and not isinstance(value, bool)
     if not is_integer or not low <= value <= high:
@@ -26,7 +26,7 @@ def check_number(name, value, interval):
 
     Args:
         name: Of the setting, for the message.
-        value: What was given; bools and strings are no numbers.
+        value: What was given; bools and strings are not numbers.
         interval: As it is written, such as "(0, 0.5]" or "[0, inf)".
     """
     if not _is_in(value, interval):

@@ -1,4 +1,4 @@
-"""gin: the only place in the package that knows of it."""
+"""Configuration: the only module of the package that knows gin."""
 
 import copy
 import os
@@ -21,8 +21,8 @@ _PARSE_ERRORS = (
 )
 
 
-# Files alone. gin would also take the folder of "runs/pes.gin" for a Python
-# package, which any folder `runs` in the working directory is, and fail on it.
+# Only files. gin would also look for "runs/pes.gin" in a Python package `runs`:
+# it takes any folder of that name in the working directory for one, and fails.
 gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
 
 
@@ -31,7 +31,7 @@ class ConfigError(ValueError):
 
 
 def load(gin_files, bindings=(), root="gin_configs"):
-    """Parses gin files, then bindings. What can't be used leaves nothing.
+    """Parses gin files, then bindings. An error leaves no configuration.
 
     Args:
         gin_files: Paths; a relative one is looked up as it is, then in `root`.
@@ -80,7 +80,7 @@ def call(function, *args):
 
 
 def value(name):
-    """What the configuration binds to a name such as "training.run.task".
+    """What the configuration binds to a name such as "training.run.seed".
 
     Raises:
         ConfigError: Nothing is bound to it.
@@ -97,7 +97,7 @@ def value(name):
 def message(error):
     """What an error says, in one line and without gin's notes on its code."""
     text = str(error).split("\n  In call to configurable")[0]
-    # What Python says of a value that is no literal; gin says which next.
+    # What Python says of a value that is no literal; gin names it next.
     text = re.sub(r"malformed node or string[^\n]*\n", "", text)
     lines = (line.strip(" ^") for line in text.splitlines())
     return " ".join(line for line in lines if line)
@@ -109,7 +109,7 @@ def text():
 
 
 def operative_text():
-    """What was in fact used, defaults included, as gin text."""
+    """The values that were used, defaults included, as gin text."""
     return gin.operative_config_str()
 
 
@@ -125,7 +125,7 @@ def _find(name, root):
 
 
 def _warn_of_unused_macros(paths, bindings):
-    """A misspelt macro sets nothing, silently: say so."""
+    """Warns of macros that nothing uses: a misspelled one does nothing."""
     texts = list(bindings)
     for path in paths:
         texts.extend(_with_includes(path))
@@ -134,7 +134,7 @@ def _warn_of_unused_macros(paths, bindings):
     used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_]*)", lines))
     for name in sorted(set_here - used):
         warnings.warn(
-            f"Macro {name} is set but never used: is it misspelt? "
+            f"Macro {name} is set but never used: is it misspelled? "
             f"Used macros: {sorted(used)}",
             stacklevel=3,
         )

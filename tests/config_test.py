@@ -161,18 +161,18 @@ def test_a_bad_binding_after_a_good_config_says_where(root):
 
 
 @pytest.mark.parametrize("bindings", [(), ["training.Schedule.population = 3"]])
-def test_a_misspelt_macro_warns(root, bindings):
+def test_a_misspelled_macro_warns(root, bindings):
     write(
-        root / "misspelt.gin",
+        root / "misspelled.gin",
         'include "parts/steps.gin"\n'
         "STPES = 9\n"
         "training.Schedule.outer_steps = %STEPS",
     )
     with pytest.warns(UserWarning, match="Macro STPES is set but never used"):
-        config.load(["misspelt.gin"], bindings, str(root))
+        config.load(["misspelled.gin"], bindings, str(root))
 
 
-def test_a_misspelt_macro_of_a_binding_warns(root):
+def test_a_misspelled_macro_of_a_binding_warns(root):
     with pytest.warns(UserWarning, match=r"Used macros: \['STEPS'\]"):
         config.load(["whole.gin"], ["STPES = 9"], str(root))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import rules
+from keras_lopt import rules, training
 
 # Devices cannot change once TensorFlow has started: two for tf.distribute.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -20,6 +20,13 @@ tf.config.set_logical_device_configuration(
 
 #: One tensor of every rank that Keras layers use.
 SHAPES = [(), (5,), (6, 4), (3, 4, 5), (3, 3, 2, 6)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once():
+    """Tests that train share what is compiled for like experiments."""
+    with training.reuse_compiled():
+        yield
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def theta(fused):
 
 @pytest.fixture
 def descent_theta(fused):
-    """Theta of `fused` whose step is the normalised fast momentum."""
+    """Theta of `fused` whose step is the normalized fast momentum."""
     theta = {
         k: np.zeros(v, np.float32) for k, v in fused.theta_shapes().items()
     }
@@ -54,7 +61,7 @@ def descent_theta(fused):
 
 @pytest.fixture
 def random_tensors():
-    """Callable from generator to one random float32 array a shape."""
+    """Callable: generator -> one random float32 array per shape."""
 
     def make(rng):
         return [rng.normal(size=s).astype(np.float32) for s in SHAPES]

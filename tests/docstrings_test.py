@@ -11,7 +11,6 @@ import pkgutil
 import pytest
 
 import keras_lopt
-from tests import tiny
 
 #: What a user of the package starts from.
 WITH_EXAMPLE = [
@@ -83,8 +82,7 @@ def test_the_example_runs(name, all_examples, tmp_path, monkeypatch):
     test = all_examples[f"{found.__module__}.{found.__qualname__}"]
     test.globs = {}  # As for a reader: only what the example imports.
     report = []
-    with tiny.sharing_programs():
-        doctest.DocTestRunner().run(test, out=report.append)
+    doctest.DocTestRunner().run(test, out=report.append)
     assert report == []
 
 

@@ -9,8 +9,8 @@ import pytest
 from keras_lopt import config
 from keras_lopt.population import (
     Elitist,
-    FixedTrainer,
-    FrozenTrainers,
+    FixedTeacher,
+    FrozenTeachers,
     Grid,
     League,
     LogNormal,
@@ -30,9 +30,9 @@ EXPERIMENTS = {
     "tiny.gin": (League, Elitist, LogNormal),
     "mixture.gin": (League, Elitist, LogNormal),
     "population_one.gin": (SelfTraining, Elitist, LogNormal),
-    "selection_only.gin": (FrozenTrainers, Elitist, LogNormal),
-    "adam_outer.gin": (FixedTrainer, Elitist, LogNormal),
-    "adam_outer_no_selection.gin": (FixedTrainer, NoSelection, Grid),
+    "selection_only.gin": (FrozenTeachers, Elitist, LogNormal),
+    "adam_outer.gin": (FixedTeacher, Elitist, LogNormal),
+    "adam_outer_no_selection.gin": (FixedTeacher, NoSelection, Grid),
 }
 
 
@@ -78,15 +78,15 @@ def test_includes_come_before_overrides(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_says_what_it_is(path):
+def test_begins_with_a_comment(path):
     assert path.read_text().startswith("# ")
 
 
-def test_all_that_train_are_known_here():
+def test_all_experiments_that_train_are_listed_here():
     training = []
     for name in ROOTS:
         load(name)
-        if "training.run.task" in config.text():
+        if "training.Experiment.task" in config.text():
             training.append(name)
     assert sorted(training) == sorted(EXPERIMENTS)
 
@@ -94,24 +94,28 @@ def test_all_that_train_are_known_here():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_trains(name, tmp_path):
     trainer = tiny.run_config(name, tmp_path)
-    trainers, selection, mutation = EXPERIMENTS[name]
-    assert type(trainer.trainers) is trainers
-    assert type(trainer.selection) is selection
-    assert type(trainer.mutation) is mutation
+    experiment = trainer.experiment
+    teachers, selection, mutation = EXPERIMENTS[name]
+    assert type(experiment.teachers) is teachers
+    assert type(experiment.selection) is selection
+    assert type(experiment.mutation) is mutation
     population = 1 if name == "population_one.gin" else 4
-    assert trainer.schedule.population == len(trainer.members.ids) == population
-    assert trainer.estimator.pairs == 2
+    assert experiment.schedule.population == population
+    assert len(trainer.members.ids) == population
+    assert experiment.estimator.pairs == 2
     with open(tmp_path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["outer_step"] for row in rows] == ["0", "1"]
     used = (tmp_path / "operative_config.gin").read_text()
-    assert f"training.run.trainers = @population.{trainers.__name__}()" in used
+    name = teachers.__name__
+    assert f"training.Experiment.teachers = @population.{name}()" in used
 
 
 def test_adam_outer_trains_with_adam(tmp_path):
     trainer = tiny.run_config("adam_outer.gin", tmp_path)
-    assert trainer.trainers.trainer == AdamRule(learning_rate=0.01)
-    assert {row["trainer"] for row in trainer.last_generation} == {-1}
+    adam = AdamRule(learning_rate=0.01)
+    assert trainer.experiment.teachers.teacher == adam
+    assert {row["teacher"] for row in trainer.child_rows} == {-1}
 
 
 def test_population_one_has_all_the_pairs():

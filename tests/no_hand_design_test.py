@@ -1,8 +1,8 @@
 """Nothing hand-designed takes part in self-training.
 
-From what a run wrote (operative_config.gin), from the objects it was made of,
-and from what was called while it was traced, compiled and run. The same look
-at a run in which Adam trains finds Adam: it can find something.
+The test searches what a run wrote (operative_config.gin), the objects it was
+made of, and what was called while it was traced, compiled and run. The same
+search finds Adam where Adam is the teacher, so it can find something.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ WORDS = ("adam", "sgd", "rmsprop", "optimizers")
 
 
 def hand_designed_rules():
-    """All registered classes of rules of human design."""
+    """Classes of all registered rules that people designed."""
     classes = [type(rules.get(name)) for name in rules.names()]
     return [cls for cls in classes if cls.hand_designed]
 
 
 @contextlib.contextmanager
 def watching():
-    """Context whose value collects the hand-designed that is used in it."""
+    """Context whose value collects what hand-designed methods are called."""
     used = set()
 
     def recorded(owner, method):
@@ -64,22 +64,22 @@ def mentioned(text):
 
 def reachable_rules(trainer):
     """All rules that a trainer holds, at any depth of its settings."""
-    found = [trainer.rule, trainer.trainers.rule(trainer.rule)]
-    todo = [trainer.trainers, trainer.selection, trainer.mutation]
-    todo += [trainer.estimator, trainer.schedule]
+    compiled = trainer.devices.experiment
+    found = [compiled.rule, compiled.teacher_rule]
+    found.append(trainer.experiment.teacher_rule)
+    todo = [trainer.experiment]
     while todo:
         value = todo.pop()
         if isinstance(value, Rule):
             found.append(value)
         if dataclasses.is_dataclass(value):
             todo += [getattr(value, f.name) for f in dataclasses.fields(value)]
-    outer_update = trainer._program.outer_update
-    return [*found, outer_update.rule, outer_update.trainer_rule]
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What of human design there is in a run, by where it was found."""
+    """Names of what is hand-designed in a run, by where it was found."""
 
     operative_config: set
     objects: set
@@ -87,7 +87,7 @@ class Findings:
 
 
 def findings(gin_file, out_dir):
-    """Runs an experiment, compiled anew, and looks at it."""
+    """Runs an experiment, compiled anew, and searches it."""
     with watching() as used:
         trainer = tiny.run_config(gin_file, out_dir, anew=True)
     text = (out_dir / "operative_config.gin").read_text()
@@ -107,19 +107,19 @@ def quickstart(tmp_path_factory):
     return findings("quickstart.gin", tmp_path_factory.mktemp("quickstart"))
 
 
-def test_operative_config_mentions_none(quickstart):
+def test_the_operative_config_mentions_no_hand_design(quickstart):
     assert quickstart.operative_config == set()
 
 
-def test_no_rule_of_the_trainer_is_one(quickstart):
+def test_no_rule_of_the_trainer_is_hand_designed(quickstart):
     assert quickstart.objects == set()
 
 
-def test_none_is_called(quickstart):
+def test_no_hand_designed_rule_is_called(quickstart):
     assert quickstart.calls == set()
 
 
-def test_the_same_look_finds_adam_where_adam_trains(tmp_path):
+def test_the_same_search_finds_adam_where_adam_trains(tmp_path):
     found = findings("adam_outer.gin", tmp_path)
     assert found.operative_config == {"AdamRule", "adam"}
     assert found.objects == {"AdamRule"}
@@ -130,7 +130,7 @@ def test_the_same_look_finds_adam_where_adam_trains(tmp_path):
     }
 
 
-def test_the_same_look_finds_keras_optimizers():
+def test_the_same_search_finds_keras_optimizers():
     with watching() as used:
         keras.optimizers.SGD(0.1)
         keras.optimizers.Adam()
@@ -138,7 +138,7 @@ def test_the_same_look_finds_keras_optimizers():
     assert used == {"SGD.__init__", "Adam.__init__"}
 
 
-def test_the_same_look_finds_calls_in_compiled_functions():
+def test_the_same_search_finds_calls_in_compiled_functions():
     rule, weights = rules.get("adam"), [tf.zeros([3])]
     theta = rule.init_theta(0)
     with watching() as used:

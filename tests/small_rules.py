@@ -18,7 +18,7 @@ def small_rule(name, **config):
 
 
 def descending_theta(rule):
-    """Theta of a per-parameter MLP whose output 0 is the normalised gradient.
+    """Theta of a per-parameter MLP whose output 0 is the normalized gradient.
 
     For rules whose first entry feature is the gradient.
     """

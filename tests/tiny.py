@@ -1,12 +1,11 @@
 """The smallest experiments that train, for the tests of training.
 
-Compilation is what such a test takes its time for: a program is compiled once
-and shared by all trainers of the same rules, task, estimator and sizes.
+Such a test spends its time on compilation. The tests of a session share what
+they compile (tests/conftest.py): like experiments are compiled once.
 """
 
 import contextlib
 import functools
-import json
 import os
 import pathlib
 from unittest import mock
@@ -14,8 +13,7 @@ from unittest import mock
 import tensorflow as tf
 
 from keras_lopt import config, estimators, rules, tasks, training
-from keras_lopt.training import PopulationTrainer, Schedule
-from keras_lopt.training.program import Program
+from keras_lopt.training import Experiment, PopulationTrainer, Schedule
 
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1)
 #: Two pairs that end at different times.
@@ -25,7 +23,7 @@ ESTIMATOR = estimators.PES(
 SCHEDULE = Schedule(
     population=4, candidates=2, outer_steps=1, score_problems=1, redraw_every=3
 )
-#: What makes a shipped experiment small, but for its tasks and population.
+#: Makes a shipped experiment small, except for its tasks and population.
 SMALL = (
     "rules.FusedRule.hidden_units = 1",
     "rules.FusedRule.hidden_layers = 1",
@@ -36,19 +34,17 @@ SMALL = (
     "training.Schedule.outer_steps = 1",
     "training.Schedule.score_problems = 1",
 )
-#: What makes one on digits the one above, but for its population.
+#: Makes an experiment on digits the one above, except for its population.
 BINDINGS = (
     *SMALL,
     "tasks.digits_mlp.size = 4",
     "tasks.digits_mlp.hidden = (2,)",
     "tasks.digits_mlp.batch_size = 2",
 )
-#: What makes one on a mixture small: both of its programs are one.
+#: Makes mixture.gin small; estimates and scoring share one compiled program.
 MIXTURE = (*SMALL, "training.Schedule.score_problems = 4")
 POPULATION = "training.Schedule.population = 4"
 CONFIGS = pathlib.Path(__file__).parents[1] / "gin_configs"
-
-_programs = {}
 
 
 @functools.cache
@@ -57,58 +53,65 @@ def task():
     return tasks.digits_mlp(size=4, hidden=(2,), batch_size=2)
 
 
-def _shared_program(*args):
-    """As `Program(*args)`; the same one for equal arguments."""
-    key = _key(*args)
-    if key not in _programs:
-        _programs[key] = Program(*args)
-    return _programs[key]
-
-
-def _new_program(*args):
-    """A new `Program(*args)`, shared from now on."""
-    _programs[_key(*args)] = program = Program(*args)
-    return program
-
-
-def _key(strategy, rule, trainer_rule, mixture, *settings):
-    replicas = strategy.num_replicas_in_sync
-    tasks = json.dumps(mixture.describe())
-    return (replicas, rule, trainer_rule, tasks, *settings)
-
-
-@contextlib.contextmanager
-def sharing_programs(anew=False):
-    """In this context trainers share what they compile.
+def experiment(**changes):
+    """The `Experiment` above.
 
     Args:
-        anew: Whether to compile even what is there.
+        **changes: Arguments of `Experiment` that differ.
     """
-    factory = _new_program if anew else _shared_program
-    with (
-        mock.patch("keras_lopt.training.trainer.Program", factory),
-        mock.patch.dict(os.environ),  # `make_strategy` sets XLA's flags.
-    ):
-        yield
+    settings = {
+        "rule": RULE,
+        "task": task,
+        "estimator": ESTIMATOR,
+        "schedule": SCHEDULE,
+    }
+    return Experiment(**{**settings, **changes})
 
 
 def trainer(**changes):
     """A compiled `PopulationTrainer` of the experiment above.
 
     Args:
-        **changes: Arguments of the trainer that differ.
+        **changes: As for `experiment`.
     """
-    settings = {
-        "rule": RULE,
-        "task": task(),
-        "estimator": ESTIMATOR,
-        "schedule": SCHEDULE,
-        "strategy": tf.distribute.OneDeviceStrategy("/cpu:0"),
-    }
-    made = PopulationTrainer(**{**settings, **changes})
-    with sharing_programs():
-        made.compile()
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    made = PopulationTrainer(experiment(**changes), strategy)
+    made.compile()
     return made
+
+
+@mock.patch.dict(os.environ)  # `make_strategy` sets XLA's flags.
+def run(
+    out_dir,
+    generations=3,
+    resume="auto",
+    strategy="cpu",
+    seed=0,
+    seconds=None,
+    **changes,
+):
+    """`training.run` of the experiment above.
+
+    Args:
+        out_dir, generations, resume, strategy, seed, seconds: As for
+            `training.run`.
+        **changes: As for `experiment`.
+    """
+    return training.run(
+        str(out_dir),
+        strategy,
+        resume,
+        experiment=functools.partial(experiment, **changes),
+        generations=generations,
+        seed=seed,
+        seconds=seconds,
+    )
+
+
+@mock.patch.dict(os.environ)
+def run_loaded(out_dir):
+    """`training.run` as the gin configuration that was loaded says."""
+    return config.call(training.run, str(out_dir), "cpu")
 
 
 def run_config(gin_file, out_dir, anew=False):
@@ -117,7 +120,7 @@ def run_config(gin_file, out_dir, anew=False):
     Args:
         gin_file: Name of a file of gin_configs/.
         out_dir: Folder of the run.
-        anew: As for `sharing_programs`.
+        anew: Whether to compile even what has been compiled before.
 
     Returns:
         Its `PopulationTrainer`.
@@ -127,8 +130,24 @@ def run_config(gin_file, out_dir, anew=False):
     if gin_file != "population_one.gin":
         bindings.append(POPULATION)
     config.load([gin_file], bindings, str(CONFIGS))
-    with sharing_programs(anew):
-        return config.call(training.run, str(out_dir), "cpu")
+    # A context of reuse begins with nothing to reuse.
+    context = training.reuse_compiled() if anew else contextlib.nullcontext()
+    with context:
+        return run_loaded(out_dir)
+
+
+def contents(folder):
+    """Dict of path -> bytes of all files below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def arrays(trainer):
+    """All of a trainer's state but its history, as a nest of arrays."""
+    return trainer.state.to_arrays(trainer.devices.replicas)
 
 
 def without_clock(rows):
@@ -137,10 +156,10 @@ def without_clock(rows):
     return [{k: v for k, v in row.items() if k not in clock} for row in rows]
 
 
-def leaves(state):
-    """Bytes, type and shape of all of a trainer's state but its clock."""
-    state = {key: value for key, value in state.items() if key != "seconds"}
+def leaves(arrays):
+    """Bytes, type and shape of all arrays of a state but its clock."""
+    arrays = {key: value for key, value in arrays.items() if key != "seconds"}
     return [
         (leaf.tobytes(), leaf.dtype, leaf.shape)
-        for leaf in tf.nest.flatten(state)
+        for leaf in tf.nest.flatten(arrays)
     ]

@@ -1,8 +1,8 @@
 """The core of all evolution-strategies estimators of the meta-gradient.
 
 g = mean_i (L(theta + sigma e_i) - L(theta - sigma e_i)) xi_i / (2 sigma),
-both sides of a pair with the same problem and random numbers, all members of
-the population with the same problems.
+Both sides of a pair have the same problem and random numbers; all members of
+the population have the same problems.
 """
 
 import dataclasses
@@ -168,7 +168,7 @@ class Estimator:
         )
 
     def initial_state(self, inner_run, members, pairs, first_pair):
-        """Before the first outer step, for pairs first_pair, ... of a replica.
+        """The first state of a replica, whose pairs begin at `first_pair`.
 
         The first problems are cut short by different amounts, so that later
         ones end at different times.

@@ -1,8 +1,8 @@
 """The inner run: a rule trains a task's model for some steps.
 
-Written for one problem with no batch axis, then mapped: on CPU a mapped run
+Written for one problem with no batch axis, then mapped: on a CPU a mapped run
 keeps one problem in cache and works for every Keras model. An accelerator is
-filled by a step of all problems at once.
+filled by steps of all problems at once.
 """
 
 import functools
@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_lopt.checks import check_choice
 from keras_lopt.rules import ThetaVector
 
-#: How a run is made one of many.
+#: How one run becomes many.
 MAPPINGS = ("map", "vectorized")
 #: What the outer loss of a step is.
 OUTER_LOSSES = ("loss", "log_loss")
@@ -44,7 +44,7 @@ class InnerRun:
         horizon: Steps of a whole problem, for rules that plan with them,
             where a call does not say; default: those of one call.
         mapping: "map": whole runs one after the other. "vectorized": steps of
-            all runs at once, for accelerators; of tasks that
+            all runs at once, for accelerators; only for tasks with
             `task.vectorizes`.
         outer_loss: "loss", as the task bounds it, or "log_loss", the log of
             0.02 + that.
@@ -158,8 +158,8 @@ class InnerRun:
             theta = self.theta_vector.unpack(theta)
             seed, step, horizon = (tf.gather(c, problem) for c in clocks)
 
-            # Gathered, not sliced: XLA compiles a slice by a number that it is
-            # given anew for every value of it.
+            # Gathered, not sliced: XLA would compile a slice at a given number
+            # anew for every value of it.
             def batch(i):
                 index = tf.stack([problem, i])
                 return tf.nest.map_structure(
@@ -184,7 +184,7 @@ class InnerRun:
         """`advance`, all particles at once."""
         seeds, steps, horizons = (tf.gather(c, problems) for c in clocks)
         unpack = self.theta_vector.unpack
-        # The beginnings one by one: there is no vectorized QR decomposition.
+        # States begin one by one: there is no vectorized QR decomposition.
         states = tf.map_fn(
             lambda args: self._begun(unpack(args[0]), *args[1:]),
             (thetas, states, seeds, steps),
@@ -196,7 +196,7 @@ class InnerRun:
                 lambda data: tf.gather(tf.gather(data, i, axis=1), problems),
                 batches,
             )
-            # The gradient is taken in here: outside, XLA has none for
+            # The gradient is taken within the map: outside, XLA has none for
             # convolutions.
             return tf.vectorized_map(
                 lambda args: self._losses(unpack(args[0]), *args[1:]),
@@ -220,7 +220,7 @@ class InnerRun:
             step: Function of the step in this call and the state to the new
                 state and two losses.
             state: The first.
-            zero: Of a loss.
+            zero: Losses of zero, to add to.
         """
 
         def body(i, state, train_sum, outer_sum):
@@ -267,7 +267,7 @@ class InnerRun:
 
 
 def _signature(states):
-    """What one particle's run puts out: a state and two losses."""
+    """What one particle's run returns: a state and two losses."""
     state = tf.nest.map_structure(
         lambda t: tf.TensorSpec(t.shape[1:], t.dtype), states
     )

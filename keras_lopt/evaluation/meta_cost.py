@@ -1,4 +1,4 @@
-"""What meta-training costs: inner steps a second, and where the time goes."""
+"""What meta-training costs: inner steps per second, and where time goes."""
 
 import dataclasses
 import os
@@ -8,11 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt import estimators, rules, training
+from keras_lopt import estimators, population, rules, training
 from keras_lopt.evaluation import tables
-from keras_lopt.tasks import Mixture, Task
-from keras_lopt.training.compiled import compiled
-from keras_lopt.training.program import Program
+from keras_lopt.tasks import Task
 
 #: The reference of the shares: a rule that costs next to nothing.
 CHEAPEST = "sgd"
@@ -58,22 +56,29 @@ class MetaCase:
         """Compiles the outer step, and what its parts are told from."""
         start = time.process_time()
         rule = rules.get(self.rule_name)
-        mixture = Mixture.of(self.task)
-        program = Program(strategy, rule, rule, mixture, self.estimator, 1, 1)
-        theta = rules.ThetaVector(rule).pack(rule.init_theta(0))[None]
-        trained = program.replicas.broadcast(
-            (theta, program.outer_update.blank_slots(1), np.zeros(1, np.int32))
+        experiment = training.Experiment(
+            rule=rule,
+            task=self.task,
+            estimator=self.estimator,
+            schedule=training.Schedule(population=1, score_problems=1),
+            teachers=population.SelfTraining(antisymmetric=False),
         )
-        trainers = tf.constant(theta), tf.zeros([1])
-        (task,), (state,) = program.tasks, program.initial_states()
-        seed = tf.constant(self.seed)
+        devices = training.Devices(experiment, strategy)
+        begun = training.PopulationState.initial(experiment, devices)
+        member, (state,) = begun.members, begun.inner_states
+        trained = devices.replicas.broadcast(
+            (member.thetas, member.slots, member.slot_steps)
+        )
+        teachers = tf.constant(member.thetas), tf.zeros([1])
+        (task,), seed = devices.tasks, tf.constant(self.seed)
 
         def outer_step():
-            _, losses, _ = task.outer_step(*trained, trainers, state, seed)
-            return strategy.experimental_local_results(losses)
+            grads, losses, _ = task.estimate(trained[0], state, seed)
+            thetas, *_ = devices.update(*trained, teachers, grads, losses)
+            return strategy.experimental_local_results(thetas)
 
-        self.cores = program.replicas.parallel_calls
-        self.inner_steps = program.inner_steps_per_outer_step
+        self.cores = devices.replicas.parallel_calls
+        self.inner_steps = experiment.inner_steps_per_outer_step
         self.clocks = {"all": Clock(outer_step)}
         if self.cores == 1:
             self.clocks |= self._parts(rule)
@@ -87,7 +92,7 @@ class MetaCase:
         cheapest = rules.get(CHEAPEST)
         run = estimator.inner_run(rule, self.task)
         state = estimator.initial_state(run, 1, estimator.pairs, 0)
-        draw = compiled(estimator.draw, state, seed, 0)
+        draw = training.compiled(estimator.draw, state, seed, 0)
         seeds, _ = draw(state, seed, 0)
 
         def batches():
@@ -112,7 +117,7 @@ class MetaCase:
             tf.repeat(tf.range(pairs), 2),
             batches,
         )
-        advance = compiled(run.advance, *args)
+        advance = training.compiled(run.advance, *args)
         return lambda: advance(*args)
 
     def row(self):
@@ -198,7 +203,7 @@ def _wait(nest):
 def _work(estimator):
     return (
         f"An outer step: {type(estimator).__name__} {vars(estimator)}, one "
-        "member, its own trainer. Inner steps a second of CPU time of all "
+        "member, its own teacher. Inner steps per second of CPU time of all "
         "threads (median), and by the clock (fastest call). On one core, "
         "shares of CPU "
         f"time: gradient is the inner run with the rule {CHEAPEST!r} instead, "

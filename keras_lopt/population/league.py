@@ -1,8 +1,8 @@
-"""A league: members of now and before train, those most that train well.
+"""A league: current and past members teach, the best teachers most often.
 
-A rule that trains models well need not train rules well, so teachers are not
-chosen by their score but by what their students gained. Past members stay in
-play as in a hall of fame (Rosin and Belew 1997, "New methods for competitive
+A rule that trains models well need not teach rules well, so teachers are not
+chosen by their score but by what their students gained. Past members remain,
+as in a hall of fame (Rosin and Belew 1997, "New methods for competitive
 coevolution") or the league of AlphaStar (Vinyals et al. 2019).
 """
 
@@ -13,28 +13,29 @@ import numpy as np
 from keras_lopt.checks import check_integer, check_number
 from keras_lopt.population.teachers import DrawnTeachers, Teachers
 
-FIRST_MERIT = 0.5  # Of everyone, before any has trained anybody.
-LEAST_CHANCE = 1e-3  # Next to a merit of 1: nobody is given up for good.
+FIRST_MERIT = 0.5  # Of everyone, before anyone has taught.
+LEAST_CHANCE = 1e-3  # Added to merit^sharpness: everyone keeps a chance.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class League(Teachers):
-    """Members are trained by those of a league, drawn by their merit.
+    """Members draw their teachers from a league, by merit.
 
-    The league begins with members of the start. The best member enters after
-    every generation, in place of the one of least merit. Merit is a moving
-    average of how the teacher's students ranked in their generation by what
-    they gained: 1 for the most, 0 for one that was not accepted. A new one has
-    the league's mean: merits fall as fewer are accepted, and above them all it
-    would take the students of those that have proven themselves.
+    The league begins with the best of the first members. After every
+    generation the best member enters, in place of the one with the least
+    merit. Merit is a moving average of how a teacher's students ranked in
+    their generation by what they gained: 1 for the most, 0 for a child that
+    was not accepted. A member that enters gets the league's mean merit. Merits
+    fall as fewer children are accepted; with a merit above them all, it would
+    take the students of teachers that have proven themselves.
 
-    A teacher's steps are as long as its rule makes them. A child's update
-    multiplier is therefore mutated from that of a former student of its
-    teacher: of the last generation in which one was accepted, the one that
-    gained most. Where there was none it is mutated from its parent's.
+    Teachers' steps differ in length. A child's update multiplier is therefore
+    mutated from that of a former student of its teacher: the one that gained
+    most in the last generation in which such a student was accepted. Before
+    there is one, it is mutated from that of the child's parent.
 
     Args:
-        size: Of the league.
+        size: Number of places in the league.
         sharpness: A teacher's chance is in proportion to merit^sharpness.
         memory_rate: Weight of a new student in the moving average.
     """
@@ -78,7 +79,7 @@ class League(Teachers):
         for i in set(teachers.ids):
             place = np.flatnonzero(memory["ids"] == i)[0]
             students = np.flatnonzero(teachers.ids == i)
-            # The weight of so many students one after the other.
+            # The weight of this many students, one after the other.
             weight = 1.0 - (1.0 - self.memory_rate) ** len(students)
             merit = memory["merits"][place]
             merit += weight * (ranks[students].mean() - merit)
@@ -90,7 +91,7 @@ class League(Teachers):
         return memory
 
     def _enter(self, memory, members):
-        """The best member enters, unless it is in."""
+        """Lets the best member enter, unless it is in already."""
         best = members.best
         if members.ids[best] in memory["ids"]:
             return

@@ -34,10 +34,10 @@ class Members:
 
     @classmethod
     def initial(cls, thetas, slots, ids, tasks=1):
-        """Members before any training, not scored yet on any of `tasks`."""
+        """Members before training, not scored yet; `tasks` is how many."""
         count = len(thetas)
-        # The types of what training puts in their place, so that a checkpoint
-        # of a trained population fits one that is to be restored.
+        # Of the types that training gives them, so that a checkpoint of a
+        # trained population fits a new one.
         unknown = np.full(count, np.inf, np.float32)
         return cls(
             thetas=thetas,
@@ -75,7 +75,7 @@ class Members:
         return self.map(lambda leaf: leaf[sources])
 
     def replace_where(self, mask, children):
-        """Members with those where `mask` [p] replaced by `children`."""
+        """These members, replaced by `children` where `mask` [p] is True."""
 
         def choose(old, new):
             where = np.reshape(mask, [-1] + [1] * (old.ndim - 1))
@@ -84,7 +84,7 @@ class Members:
         return self.map(choose, children)
 
     def best_of(self, *others):
-        """As many members as these, the best of them and the others."""
+        """The best of these members and the others, as many as these are."""
         everyone = self.map(lambda *leaves: np.concatenate(leaves), *others)
         order = np.argsort(everyone.scores, kind="stable")
         return everyone.take(order[: len(self.scores)])

@@ -9,9 +9,9 @@ from keras_lopt.checks import check_number, check_numbers
 
 @dataclasses.dataclass(frozen=True)
 class Mutation:
-    """How children's multipliers follow from those they begin with.
+    """How children's multipliers follow from those that they begin with.
 
-    Those are their parents', or what the teacher's `DrawnTeachers` say.
+    They begin with their parents', or with those that `DrawnTeachers` has.
     """
 
     def mutate(self, values, rng):
@@ -63,7 +63,7 @@ class Perturb(Mutation):
     """value * 0.8 or * 1.2, as in published population based training.
 
     Args:
-        factors: What a value is multiplied by, one of these at random.
+        factors: Each value is multiplied by one of these, at random.
     """
 
     factors: tuple[float, ...] = (0.8, 1.2)

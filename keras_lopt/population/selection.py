@@ -12,7 +12,7 @@ from keras_lopt.checks import check_number
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Two decisions a generation."""
+    """Two decisions per generation."""
 
     def check(self, count):
         """Raises ValueError unless a population of `count` can be selected."""
@@ -42,10 +42,10 @@ class NoSelection(Selection):
 
 @dataclasses.dataclass(frozen=True)
 class Truncation(Selection):
-    """The worst start from copies of random ones of the best.
+    """The worst start as copies of the best, drawn at random.
 
     Args:
-        fraction: Of the population, at either end. 0.2 as published.
+        fraction: Part of the population, at either end; 0.2 as published.
     """
 
     fraction: float = 0.25
@@ -74,7 +74,7 @@ class Truncation(Selection):
 
 @dataclasses.dataclass(frozen=True)
 class Elitist(Truncation):
-    """Truncation, and a child takes a place only if it scores better there.
+    """Truncation; a child takes a member's place only if it scores better.
 
     Without this a population of random rules drifts to divergence: what a
     random rule does to a theta is mostly a constant drift.

@@ -1,4 +1,4 @@
-"""Who trains whom: whose rule applies each member's meta-gradient."""
+"""Who teaches whom: whose rule applies each member's meta-gradient."""
 
 import dataclasses
 from typing import NamedTuple
@@ -13,32 +13,32 @@ class DrawnTeachers(NamedTuple):
     """A generation's teachers, one for each of p members."""
 
     thetas: np.ndarray  # [p, d']
-    ids: np.ndarray  # [p] their numbers; -1 for one that never was a member
-    #: [p] what the children's update multipliers are mutated from; NaN: from
-    #: their parents'.
+    ids: np.ndarray  # [p], -1 for a teacher that was never a member
+    #: [p], what children's update multipliers are mutated from; NaN where that
+    #: is their parents'.
     multipliers: np.ndarray
 
     @classmethod
     def with_parents_multipliers(cls, thetas, ids):
-        """DrawnTeachers that say nothing of multipliers."""
+        """Teachers of children whose multipliers come from their parents."""
         return cls(thetas, ids, np.full(len(ids), np.nan))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Teachers:
-    """A choice of teachers.
+    """How members get their teachers.
 
-    What a choice has to remember from one generation to the next is a dict of
-    arrays, of the same shapes in all of a run: `memory`.
+    What is to be remembered from one generation to the next is `memory`, a
+    dict of arrays whose shapes stay the same.
 
-    A teacher with fresh slots acts as at the start of a run, with the large
-    steps of one; with those of the last generation, as later in a run, which
-    may be past the horizon that it was trained on. Either can be what a member
-    needs: chance proposes, selection decides.
+    With fresh slots a teacher acts as at the start of a run, and takes large
+    steps. With those of the last generation it acts as later in a run, perhaps
+    past the horizon that it was trained on. Either can be what a member needs:
+    chance proposes, selection decides.
 
     Args:
         fresh: Probability that a child begins a generation with fresh slots;
-            otherwise it goes on with what its parent's teacher remembered.
+            otherwise it keeps its parent's.
         antisymmetric: Whether teachers apply the antisymmetric part of their
             rule, or all of it. A rule that trains models well may still be
             mostly drift, and useless, where gradients are as noisy as
@@ -62,8 +62,8 @@ class Teachers:
         """The memory when training begins.
 
         Args:
-            drawn: `Members` as random as they come.
-            chosen: `Members`, the best of all candidates, that train.
+            drawn: `Members` of a random population.
+            chosen: The `Members` that begin, the best of all candidates.
         """
         del drawn, chosen
         return {}
@@ -84,7 +84,7 @@ class Teachers:
         Args:
             memory: Before it.
             teachers: Its `DrawnTeachers`.
-            children: The `Members` that these have trained.
+            children: The `Members` that these have taught.
             gains: [p], by how much each child scores better than its parent;
                 -inf for those that were not accepted.
             members: The `Members` after selection.
@@ -95,10 +95,10 @@ class Teachers:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SelfTraining(Teachers):
-    """Members are trained by random ones of the best; the best by itself.
+    """Random ones of the best members teach; the best teaches itself.
 
     Args:
-        fraction: Of the population that trains, at least one member.
+        fraction: Part of the population that teaches; at least one member.
     """
 
     fraction: float = 0.25
@@ -120,14 +120,14 @@ class SelfTraining(Teachers):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrozenTeachers(Teachers):
-    """Members are trained by random thetas that never change.
+    """Random thetas that never change teach.
 
     The control that shows what selection does without feedback.
 
     Args:
-        chosen: False: thetas as drawn. True: those of the candidates that the
-            members begin as: the choice among candidates has then selected
-            teachers too, since they had to be able to train a model.
+        chosen: False: the teachers are a random population. True: they are the
+            first members. Those were chosen from all candidates by how they
+            train a model, so that the teachers have been selected, too.
     """
 
     chosen: bool = False
@@ -150,16 +150,16 @@ class FrozenTeachers(Teachers):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FixedTeacher(Teachers):
-    """Everyone is trained by one rule that is not of the population.
+    """One rule that is not of the population teaches everyone.
 
     For controls: Adam as outer optimizer, or an optimizer trained before.
 
     Args:
-        teacher: The `rules.Rule` that trains.
+        teacher: The `rules.Rule` that teaches.
         theta: Its theta, a dict; default: `teacher.init_theta(0)`, for rules
             whose theta is not random.
-        fresh: As for `Teachers`; the teacher never changes, so it goes on.
-        antisymmetric: As for `Teachers`. Adam and SGD are so already.
+        fresh: As for `Teachers`; the teacher never changes, so it keeps slots.
+        antisymmetric: As for `Teachers`; Adam and SGD are it already.
     """
 
     teacher: Rule

@@ -1,11 +1,12 @@
 """The population trainer: learned optimizers train one another.
 
-An `Experiment` is all that is settled before, a `PopulationState` all that
-changes; `PopulationTrainer.fit` is the loop, and `run` the function that a
-configured experiment calls. TensorFlow only.
+An `Experiment` holds all that is settled before training, a `PopulationState`
+all that changes during it. `PopulationTrainer.fit` is the loop; `run` is what
+bin/train_population.py calls. TensorFlow only.
 """
 
 from keras_lopt.training.devices import (
+    Devices,
     SplitRun,
     compiled,
     make_strategy,
@@ -19,6 +20,7 @@ from keras_lopt.training.state import PopulationState
 from keras_lopt.training.trainer import PopulationTrainer
 
 __all__ = [
+    "Devices",
     "Experiment",
     "PopulationState",
     "PopulationTrainer",

@@ -30,11 +30,11 @@ class Experiment:
 
     Args:
         rule: The members' `rules.Rule`.
-        task: A `tasks.Task`, a `tasks.Mixture` of some, or a function without
-            arguments that builds one.
+        task: A `tasks.Task`, a `tasks.Mixture` of several, or a function
+            without arguments that builds one.
         estimator: An `estimators.Estimator`.
         schedule: A `Schedule`.
-        teachers: A `population.Teachers`: who trains whom.
+        teachers: A `population.Teachers`: who teaches whom.
         selection: A `population.Selection`.
         mutation: A `population.Mutation` of the update multipliers.
         seed: Integer. The same seed gives the same history, bit for bit, on
@@ -93,7 +93,7 @@ class Experiment:
 
     @functools.cached_property
     def mixture(self):
-        """The `tasks.Mixture`; a task alone is one, too."""
+        """The `tasks.Mixture`; a single task makes one, too."""
         task = self.task() if callable(self.task) else self.task
         if not isinstance(task, (Task, Mixture)):
             raise ValueError(
@@ -134,7 +134,7 @@ class Experiment:
         return runs * sum(self.score_horizons)
 
     def describe(self):
-        """What makes a run this experiment, as JSON types."""
+        """All that identifies this experiment, as JSON types."""
         return {
             "rule": _describe(self.rule),
             "task": self.mixture.describe(),

@@ -1,4 +1,4 @@
-"""A generation: who trains whom, outer steps, scoring, selection."""
+"""A generation: who teaches whom, outer steps, scoring, selection."""
 
 import dataclasses
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Report(NamedTuple):
     """What happened in a generation, to p members."""
 
     children: Members  # scored, accepted or not
-    teacher_ids: np.ndarray  # [p], -1 for one that never was a member
+    teacher_ids: np.ndarray  # [p], -1 for a teacher that was never a member
     accepted: np.ndarray  # [p] bool, whose child took its place
     losses: np.ndarray  # [p] outer losses of the last outer step
 
@@ -29,10 +29,11 @@ def next_generation(experiment, devices, state):
     Args:
         experiment: An `Experiment`.
         devices: `devices.Devices` of it.
-        state: A `PopulationState`; it stays as it is.
+        state: A `PopulationState`; it is left unchanged.
 
     Returns:
-        The new state, its history and clock as they were, and a `Report`.
+        The new state, and a `Report`. History and clock of the state are left
+        to the caller.
     """
     teachers, selection = experiment.teachers, experiment.selection
     members, generation = state.members, state.generation
@@ -91,7 +92,7 @@ def _begin(experiment, members, sources, drawn, generation, rng):
     count = len(sources)
     children = members.take(sources)
     children.parents = members.ids[sources]
-    # Numbers below are the random candidates'.
+    # Smaller ids are those of the random candidates.
     first = (experiment.schedule.candidates + generation) * count
     children.ids = first + np.arange(count)
     begun = drawn.multipliers

@@ -26,8 +26,7 @@ def estimate(estimator, draw, run, thetas, state, seed, number):
     Args:
         estimator: An `estimators.Estimator`.
         draw: Its `draw`, compiled.
-        run: The task's inner run, an `estimators.InnerRun` or what stands in
-            for it.
+        run: The task's inner run, an `estimators.InnerRun` or a stand-in.
         thetas: [p, d].
         state: `EstimatorState` of this replica.
         seed: [2] int32, of this outer step.
@@ -81,7 +80,7 @@ def apply_teachers(
 ):
     """Each teacher's rule updates its member's theta.
 
-    The same `rule.update` as in the inner run; what is trained is now a theta,
+    This is the same `rule.update` as in the inner run; here it trains a theta,
     as a list of tensors.
 
     Args:
@@ -95,7 +94,7 @@ def apply_teachers(
         losses: [p] outer losses.
 
     Returns:
-        New thetas and slots. A non-finite entry of an update moves nothing.
+        New thetas and slots. Where an update is not finite, theta stays.
     """
     rule, horizon = experiment.teacher_rule, experiment.schedule.outer_horizon
     member_vector, teacher_vector = experiment.theta_vector, ThetaVector(rule)
@@ -111,7 +110,7 @@ def apply_teachers(
             lambda: rule.init_slots(teacher, params),
             lambda: slots,
         )
-        # Validation losses would be a copy: both inputs get the outer loss.
+        # There is no other validation loss: both signals get the outer loss.
         signals = {
             "step": step,
             "horizon": horizon,

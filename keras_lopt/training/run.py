@@ -90,7 +90,7 @@ def run(
 
 
 def _make(experiment, seed):
-    made = experiment(seed=seed) if callable(experiment) else experiment
+    made = experiment(seed=seed) if callable(experiment) else None
     if not isinstance(made, Experiment):
         raise ValueError(
             "`experiment` must be a function of `seed` that returns a "
@@ -105,7 +105,7 @@ def _callbacks(out_dir, experiment, checkpoint, seconds):
         "trained_by": f"keras_lopt {__version__}",
         "experiment": experiment.describe(),
     }
-    # The state is saved last: what it says is done has been written.
+    # The state is saved last: what it counts as done has been written.
     actions = [
         callbacks.CSVHistory(out_dir),
         callbacks.TensorBoard(os.path.join(out_dir, "tensorboard")),

@@ -1,4 +1,4 @@
-"""How often things happen in training, and how many there are of them."""
+"""How often things happen in training, and how many of them there are."""
 
 import dataclasses
 
@@ -12,9 +12,9 @@ class Schedule:
     Args:
         population: Number of members, p.
         candidates: Random thetas per member, scored before training: the best p
-            of candidates * p become the members. A random population may have
-            no better rule than one that does nothing, and such a rule trains
-            nobody: without a choice among many, some seeds never start.
+            of candidates * p become the members. The best rule of a random
+            population may do nothing, and then it teaches nobody: without a
+            choice among many, some seeds never start.
         outer_steps: Outer steps per generation.
         tasks_per_step: Tasks of a mixture that each outer step averages over.
         score_problems: Whole problems of each task that a member is scored on.

@@ -1,4 +1,4 @@
-"""Scoring: whole inner runs on problems and data of no gradient."""
+"""Scoring: whole inner runs on problems and data that no gradient sees."""
 
 import dataclasses
 
@@ -33,8 +33,8 @@ def scored(experiment, devices, members, generation):
 class Scoring:
     """Mean losses over whole runs, on one replica's share of the problems.
 
-    Particles run in rounds of as many as an estimate of the meta-gradient
-    has, so that both are the same compiled program.
+    Particles run in rounds, if possible as many per round as in an estimate of
+    the meta-gradient: then both are the same compiled program.
 
     Args:
         run: A `devices.SplitRun` of the task.

@@ -10,7 +10,7 @@ from keras_lopt.population import Members
 
 @dataclasses.dataclass(frozen=True)
 class PopulationState:
-    """Where a population is. A generation makes a new one of it.
+    """Where a population is in training. A generation makes a new one.
 
     Attributes:
         generation: Generations done.
@@ -19,7 +19,8 @@ class PopulationState:
         memory: What the teachers remember, a dict of arrays.
         inner_states: One distributed `estimators.EstimatorState` per task.
         task_steps: [t] outer steps that each task had so far.
-        history: List of dicts, one per generation; the first before any.
+        history: List of dicts, one per generation, and a first one from before
+            training.
     """
 
     generation: int
@@ -32,7 +33,7 @@ class PopulationState:
 
     @classmethod
     def initial(cls, experiment, devices):
-        """Random members, before they are chosen and scored."""
+        """The state before training: random members, not scored yet."""
         members = random_members(experiment, 0)
         return cls(
             generation=0,
@@ -49,7 +50,7 @@ class PopulationState:
         return dataclasses.replace(self, **changes)
 
     def to_arrays(self, replicas):
-        """All but the history, as a nest of arrays; pairs of all replicas."""
+        """All but the history, as arrays; with the pairs of all replicas."""
         return {
             "generation": np.int64(self.generation),
             "seconds": np.float64(self.seconds),
@@ -74,7 +75,7 @@ class PopulationState:
 
 
 def random_members(experiment, number):
-    """The random population `number`, not scored."""
+    """The random population `number`, not scored yet."""
     count = experiment.schedule.population
     ids = number * count + np.arange(count)
     thetas = [
@@ -89,7 +90,7 @@ def random_members(experiment, number):
 
 
 def blank_slots(experiment):
-    """The teachers' slots of zeros, [p, ...]; an outer step 0 replaces them."""
+    """Slots of zeros for the teachers' rule, [p, ...]; step 0 replaces them."""
     shapes = experiment.theta_vector.shapes
     params = [tf.zeros(shape) for shape in shapes.values()]
     teacher = {

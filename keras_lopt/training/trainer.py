@@ -2,7 +2,7 @@
 
 After Metz, Freeman, Maheswaranathan, Sohl-Dickstein 2021, "Training Learned
 Optimizers with Randomly Initialized Learned Optimizers" (arXiv 2101.07367).
-Who trains whom, how long a generation is and what is mutated are settings.
+Who teaches whom, how long a generation is and what is mutated are settings.
 """
 
 import time
@@ -80,7 +80,7 @@ class PopulationTrainer:
 
     @property
     def history(self):
-        """List of dicts, one per generation; the first before any."""
+        """List of dicts, one per generation, after one from before training."""
         return self.state.history if self.state else []
 
     def compile(self):

@@ -3,9 +3,9 @@
 
   python tests/benchmarks/kill_and_resume.py --kills=10 --seed=0
 
-One run of an experiment, tiny.gin if nothing is said, is left alone; another
-gets `kill -9` at random moments and is started again with --resume=auto each
-time. Prints a table, and exits 1 if anything but the clock differs at the end:
+One run of an experiment (default: tiny.gin) is left alone; another gets
+`kill -9` at random moments and is started again with --resume=auto each time.
+Prints a table, and exits with 1 if anything but the clock differs at the end:
 the best member's theta, the training state, the history, the ancestry.
 """
 
@@ -51,9 +51,9 @@ def newest_checkpoint(out_dir):
 
 
 def wait_for_checkpoint(process, out_dir, generation):
-    """Seconds until there is a checkpoint of `generation` or later.
+    """Waits for a checkpoint of `generation` or later; returns the seconds.
 
-    Raises RuntimeError if the run ends before, or takes too long.
+    Raises RuntimeError if the run ends before that, or takes too long.
     """
     begin = time.perf_counter()
     while newest_checkpoint(out_dir) < generation:
@@ -73,14 +73,15 @@ def kill_in_generation(process, out_dir, generation, fraction):
     Args:
         process: From `start`.
         out_dir: Its folder.
-        generation: It is killed after the checkpoint of this one,
-        fraction: of the time later that the generation before it took.
+        generation: The run is killed after the checkpoint of this one.
+        fraction: How much later, as a part of the time that this generation
+            took.
     """
     wait_for_checkpoint(process, out_dir, generation - 1)
     seconds = wait_for_checkpoint(process, out_dir, generation)
     time.sleep(fraction * seconds)
     if process.poll() is not None:
-        raise RuntimeError("ended before it was killed: more generations")
+        raise RuntimeError("ended before it was killed: use more generations")
     process.kill()
     process.wait()
 
@@ -114,7 +115,7 @@ def _theta(out_dir):
 
 
 def _state(out_dir):
-    """Bytes of the arrays of the last checkpoint, but for the clock."""
+    """Bytes of the arrays of the last checkpoint, except the clock."""
     import tensorflow as tf
 
     path = f"{out_dir}/checkpoints/ckpt-{newest_checkpoint(out_dir)}"
@@ -133,12 +134,12 @@ def _state(out_dir):
 def killed_run(
     out_dir, generations, rng, kills, bindings=(), gin_file="tiny.gin"
 ):
-    """Trains with `kills` interruptions; yields a row of the table for each.
+    """Trains with `kills` interruptions; yields a row of the table per kill.
 
     Args:
         out_dir: Folder of the run.
-        generations: In all.
-        rng: A `numpy.random.Generator`; says when.
+        generations: Total number.
+        rng: A `numpy.random.Generator`; chooses the moments.
         kills: Number of interruptions.
         bindings: Lines of gin.
         gin_file: The experiment.
@@ -159,13 +160,15 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gin_file", default="tiny.gin")
     parser.add_argument("--gin", action="append", default=[], help="binding")
-    parser.add_argument("--generations", type=int, help="default: 20 a kill")
+    parser.add_argument(
+        "--generations", type=int, help="default: 20 per kill and 20"
+    )
     args = parser.parse_args()
     if args.kills < 1 or args.seed < 0:
         parser.error("--kills must be >= 1 and --seed >= 0")
     generations = args.generations or 20 * args.kills + 20
     if generations < 2 * args.kills + 2:
-        parser.error("--generations must be at least twice the kills and 2")
+        parser.error("--generations must be at least 2 * kills + 2")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory() as folder:

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/step_memory.py [rule ...]
 
-Prints, in bytes a parameter, what the step is given (parameters, gradients,
+Prints, in bytes per parameter, what the step is given (parameters, gradients,
 slots) and XLA's temporary buffer.
 """
 
@@ -45,7 +45,7 @@ def measure(name, dump):
     count = SIZE * SIZE
     print(
         f"{name}: parameters and gradients 8.0, slots {slots / count:.1f}, "
-        f"XLA's temporary {temporary(dump) / count:.1f} (bytes a parameter)",
+        f"XLA's temporary {temporary(dump) / count:.1f} (bytes per parameter)",
         flush=True,
     )
 
@@ -65,12 +65,12 @@ def temporary(dump):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules", nargs="*")
-    parser.add_argument("--dump", help="XLA's dump; for its own calls.")
+    parser.add_argument("--dump", help="XLA's dump; used by the script itself.")
     args = parser.parse_args()
     if args.dump:
         return measure(args.rules[0], args.dump)
     for name in args.rules or ["fused", "adafac_mlp", "adam", "keras_adam"]:
-        # A process each: what one frees stays with its process.
+        # One process per rule: freed memory stays with the process.
         with tempfile.TemporaryDirectory() as dump:
             subprocess.run(
                 [sys.executable, __file__, name, "--dump", dump],

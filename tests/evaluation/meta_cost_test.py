@@ -17,7 +17,7 @@ def row(tmp_path, capsys):
     """Callable: number of cores -> the row that was measured and written."""
 
     def measure(cores):
-        name = "keras_lopt.training.replicas.num_cores"
+        name = "keras_lopt.training.devices.replicas.num_cores"
         with mock.patch(name, lambda: cores):
             return _measured(tmp_path, capsys)
 

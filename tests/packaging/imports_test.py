@@ -1,6 +1,7 @@
 """Which sub-package may import which, read from the syntax trees."""
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
@@ -13,13 +14,13 @@ import keras_lopt
 ALLOWED = {
     "__init__": {"optimizers"},  # on first use
     "config": set(),
-    "checks": set(),  # of settings: for whoever has some
+    "checks": set(),  # for every part that has settings
     "rules": {"checks"},
     "checkpoints": {"rules"},
     "optimizers": {"checks", "rules", "checkpoints"},
     "tasks": {"checks", "rules"},  # Training a rule is a task.
     "estimators": {"checks", "rules", "tasks"},
-    # A fixed trainer is a rule and its theta.
+    # A fixed teacher is a rule and its theta.
     "population": {"checks", "rules"},
     "training": {
         "checkpoints",
@@ -37,19 +38,20 @@ ALLOWED = {
         "config",
         "estimators",  # Meta-training is measured.
         "optimizers",
+        "population",
         "rules",
         "tasks",
         "training",
     },
 }
-# No TensorFlow, so that these work on every backend (or on none).
+# No TensorFlow: these work on every backend, or on none.
 ALLOWED_THIRD_PARTY = {
     "checks": set(),
     "rules": {"keras", "numpy"},
     "checkpoints": {"keras", "numpy", "safetensors"},
     "population": {"numpy"},
 }
-# Of those, what is imported on first use only, and need not be installed.
+# Imported on first use only: these need not be installed.
 OPTIONAL = {
     "checkpoints": {
         "fsspec",
@@ -116,6 +118,60 @@ def third_party(tree, package):
     return tops - set(sys.stdlib_module_names) - {"keras_lopt"}
 
 
+def module_arrows(trees, group=lambda module: module):
+    """Which module imports which, as a graph.
+
+    Args:
+        trees: Dict of path -> syntax tree.
+        group: Function of a dotted name to the name of its node, to see
+            several modules as one.
+
+    Returns:
+        Dict of node -> set of the nodes that it imports.
+    """
+    names = {module_of(path): path for path in trees}
+    graph = {}
+    for module, path in names.items():
+        package = package_of(path)
+        targets = set()
+        for name in imported_names(trees[path], package):
+            # `from a.b import c` imports the module a.b.c, or c of a.b.
+            found = [n for n in (name, *_parents(name)) if n in names]
+            targets.update(found[:1])
+        graph.setdefault(group(module), set()).update(map(group, targets))
+    for node, targets in graph.items():
+        targets.discard(node)
+    return graph
+
+
+def _parents(name):
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
+
+
+def circle(graph):
+    """The nodes of a circle in a graph, the first one also last; or []."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def module_of(path):
+    """`keras_lopt/rules/base.py` -> `keras_lopt.rules.base`."""
+    parts = pathlib.PurePosixPath(path).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def folder_of(module):
+    """`keras_lopt.training.devices.strategy` -> `keras_lopt.training.devices`.
+
+    Modules that lie directly in a sub-package stay as they are.
+    """
+    return ".".join(module.split(".")[:3])
+
+
 def package_of(path):
     """`keras_lopt/rules/base.py` -> `keras_lopt.rules`."""
     return ".".join(pathlib.PurePosixPath(path).parent.parts)
@@ -162,6 +218,40 @@ def test_only_the_allowed_arrows(package_trees):
         if (found := arrows(tree, package_of(path)) - ALLOWED[part_of(path)])
     }
     assert forbidden == {}
+
+
+def test_a_circle_is_found():
+    sources = {
+        "keras_lopt/tasks/__init__.py": "from keras_lopt.tasks import base",
+        "keras_lopt/tasks/base.py": "from keras_lopt.tasks.data.read import f",
+        "keras_lopt/tasks/data/__init__.py": "",
+        "keras_lopt/tasks/data/read.py": "import keras",
+        "keras_lopt/tasks/data/write.py": "from keras_lopt.tasks import base",
+    }
+    trees = {path: ast.parse(text) for path, text in sources.items()}
+    assert circle(module_arrows(trees)) == []
+    # The folder imports the module, and the module imports the folder.
+    folders = {"keras_lopt.tasks.base", "keras_lopt.tasks.data"}
+    assert set(circle(module_arrows(trees, folder_of))) == folders
+    read = "keras_lopt/tasks/data/read.py"
+    trees[read] = ast.parse("from keras_lopt.tasks.data.write import g")
+    assert circle(module_arrows(trees))
+
+
+def test_no_module_imports_itself_in_a_circle(package_trees):
+    assert circle(module_arrows(package_trees)) == []
+
+
+def test_folders_of_training_import_in_one_direction(package_trees):
+    """devices/ and output/ each count as one module."""
+    graph = module_arrows(package_trees, folder_of)
+    training = {
+        node: {target for target in targets if "training." in target}
+        for node, targets in graph.items()
+        if node.startswith("keras_lopt.training.")
+    }
+    assert {"devices", "output"} < {name.split(".")[2] for name in training}
+    assert circle(training) == []
 
 
 @pytest.mark.parametrize("part", ALLOWED_THIRD_PARTY)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from keras_lopt.population import League, Members, DrawnTeachers
+from keras_lopt.population import DrawnTeachers, League, Members
 
 COUNT = 4
 SCORES = np.array([2.0, 0.5, 3.0, 1.5])  # Best to worst: 1, 3, 0, 2.

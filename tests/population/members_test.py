@@ -124,7 +124,7 @@ def test_initial_members_are_not_scored_yet():
 
 
 def test_initial_members_have_the_types_of_trained_ones():
-    # A checkpoint is restored into what a new teacher has.
+    # A checkpoint is restored into what a new trainer has.
     members = Members.initial(np.zeros([2, 3], np.float32), [], np.arange(2))
     types = {
         name: getattr(members, name).dtype.name

@@ -1,4 +1,4 @@
-"""Who trains whom."""
+"""Who teaches whom."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ populations = st.lists(
 
 @settings(database=None, deadline=None, max_examples=100)
 @given(scores=populations, seed=seeds)
-def test_the_best_train(scores, seed):
+def test_the_best_quarter_teaches(scores, seed):
     thetas = np.arange(len(scores), dtype=np.float32)[:, None]
     theta, places, multipliers = SelfTraining().draw(
         members_of(thetas, scores), {}, np.random.default_rng(seed)
@@ -51,24 +51,24 @@ def test_the_best_train(scores, seed):
     assert scores[places].max() <= np.sort(scores)[part - 1]
     assert len(set(places)) <= part
     best = np.argmin(scores)
-    assert places[best] == best  # It trains itself.
+    assert places[best] == best  # It teaches itself.
 
 
-def test_all_of_the_best_quarter_train(rng):
+def test_all_of_the_best_quarter_teach(rng):
     drawn = [SelfTraining().draw(MEMBERS, {}, rng).ids - 50 for _ in range(50)]
     assert set(np.ravel(drawn)) == {5, 1}
     assert {places[1] for places in drawn} == {5, 1}  # Only the best is sure.
     assert {places[5] for places in drawn} == {5}
 
 
-def test_a_fraction_of_one_lets_everybody_train(rng):
+def test_a_fraction_of_one_lets_everybody_teach(rng):
     draws = [
         SelfTraining(fraction=1.0).draw(MEMBERS, {}, rng).ids for _ in range(50)
     ]
     assert set(np.ravel(draws)) == set(MEMBERS.ids)
 
 
-def test_a_population_of_one_trains_itself(rng):
+def test_a_population_of_one_teaches_itself(rng):
     alone = members_of(THETAS[3:4], SCORES[3:4], first_id=7)
     theta, ids, _ = SelfTraining().draw(alone, {}, rng)
     np.testing.assert_array_equal(theta, THETAS[3:4])
@@ -87,19 +87,19 @@ def test_refuses_bad_fractions(fraction):
         SelfTraining(fraction=fraction)
 
 
-def test_frozen_teacher_are_as_they_were_at_the_start(rng):
+def test_frozen_teachers_are_those_of_the_start(rng):
     seen = set()
     teachers = FrozenTeachers()
     memory = teachers.begin(INITIAL, MEMBERS)
     for _ in range(50):
-        teachers = teachers.draw(MEMBERS, memory, rng)
-        np.testing.assert_array_equal(teachers.thetas[:, 0], teachers.ids + 70)
-        memory = teachers.learn(memory, teachers, MEMBERS, SCORES, MEMBERS)
-        seen |= set(teachers.ids)
+        drawn = teachers.draw(MEMBERS, memory, rng)
+        np.testing.assert_array_equal(drawn.thetas[:, 0], drawn.ids + 70)
+        memory = teachers.learn(memory, drawn, MEMBERS, SCORES, MEMBERS)
+        seen |= set(drawn.ids)
     assert seen == set(INITIAL.ids)
 
 
-def test_frozen_teacher_are_as_drawn_unless_they_are_to_be_chosen():
+def test_frozen_teachers_are_random_unless_they_are_to_be_chosen():
     drawn, chosen = MEMBERS, INITIAL
     for teachers, expected in (
         (FrozenTeachers(), drawn),
@@ -112,7 +112,7 @@ def test_frozen_teacher_are_as_drawn_unless_they_are_to_be_chosen():
         FrozenTeachers(chosen=1)
 
 
-def test_a_fixed_teacher_trains_everybody(rng):
+def test_a_fixed_teacher_teaches_everybody(rng):
     adam = rules.get("adam")
     teachers = FixedTeacher(teacher=adam)
     theta, ids, _ = teachers.draw(MEMBERS, {}, rng)
@@ -123,8 +123,8 @@ def test_a_fixed_teacher_trains_everybody(rng):
 
 def test_a_fixed_teacher_may_have_been_trained_before(rng, fused):
     theta = fused.init_theta(seed=5)
-    teachers = FixedTeacher(teacher=fused, theta=theta).draw(MEMBERS, {}, rng)
-    unpacked = ThetaVector(fused).unpack_numpy(teachers.thetas[7])
+    drawn = FixedTeacher(teacher=fused, theta=theta).draw(MEMBERS, {}, rng)
+    unpacked = ThetaVector(fused).unpack_numpy(drawn.thetas[7])
     for leaf, value in theta.items():
         np.testing.assert_array_equal(unpacked[leaf], value)
 
@@ -151,7 +151,7 @@ def test_a_fixed_teacher_must_be_a_rule():
         FixedTeacher(teacher="adam")
 
 
-def test_slots_go_on_where_the_teacher_never_changes():
+def test_slots_are_kept_if_the_teacher_never_changes():
     assert FixedTeacher(teacher=rules.get("adam")).fresh == 0.0
     assert 0.0 < SelfTraining().fresh == FrozenTeachers().fresh < 1.0
 
@@ -169,7 +169,7 @@ def test_the_chance_of_fresh_slots_is_a_probability(kind, fresh):
 
 
 @pytest.mark.parametrize("teachers", [SelfTraining, League, FrozenTeachers])
-def test_members_train_by_the_antisymmetric_part_of_their_rule(teachers):
+def test_teachers_apply_the_antisymmetric_part_of_their_rule(teachers):
     rule = rules.get("fused")
     assert teachers().rule(rule) == rules.AntisymmetricRule(rule)
     assert teachers(antisymmetric=False).rule(rule) == rule

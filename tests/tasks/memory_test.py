@@ -1,4 +1,4 @@
-"""Data are in memory once: not a copy a family, a program or a replica."""
+"""Data are in memory once: no copies per family, program or replica."""
 
 import gc
 
@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from keras_lopt import rules, tasks
 from keras_lopt.estimators import PES
+from keras_lopt.population import SelfTraining
 from keras_lopt.tasks import dataset as dataset_module
 from keras_lopt.tasks import datasets
-from keras_lopt.training.program import Program
+from keras_lopt.training import Devices, Experiment, Schedule
 
 #: Bytes: less than any dataset, more than what a graph needs.
 LARGE = 20_000
@@ -55,7 +56,7 @@ def test_families_share_the_images():
     assert found == inputs
 
 
-def test_a_copy_is_not_of_numbers_that_were_there_before():
+def test_a_changed_array_makes_a_new_copy():
     array = np.arange(8, dtype=np.float32)
     splits = {"train": (0, 8)}
     first = dataset_module.Dataset("x", array, array, None, splits)
@@ -66,19 +67,24 @@ def test_a_copy_is_not_of_numbers_that_were_there_before():
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_programs_capture_the_data_and_have_no_copy(replicas):
+def test_compiled_functions_capture_the_data_without_a_copy(replicas):
     strategy = tf.distribute.MirroredStrategy(
         [f"CPU:{i}" for i in range(replicas)],
         cross_device_ops=tf.distribute.ReductionToOneDevice(),
     )
     rule = rules.get("sgd")
     task = tasks.get("mlp", hidden=(4,), batch_size=4)
-    estimator = PES(pairs=2, horizon=2, truncation=1)
-    mixture = tasks.Mixture.of(task)
-    program = Program(strategy, rule, rule, mixture, estimator, 1, 2)
+    experiment = Experiment(
+        rule=rule,
+        task=task,
+        estimator=PES(pairs=2, horizon=2, truncation=1),
+        schedule=Schedule(population=1, score_problems=2),
+        teachers=SelfTraining(antisymmetric=False),
+    )
+    devices = Devices(experiment, strategy)
     thetas = np.zeros([1, rules.ThetaVector(rule).size], np.float32)
-    traced = program.tasks[0].score.get_concrete_function(
-        program.replicas.broadcast(thetas), tf.constant([0, 1]), tf.constant(1)
+    traced = devices.tasks[0].score.get_concrete_function(
+        devices.replicas.broadcast(thetas), tf.constant([0, 1]), tf.constant(1)
     )
     assert constants(traced.graph) < LARGE
     inputs = address(task.dataset.tensors[0])

@@ -66,7 +66,10 @@ def test_the_tasks_of_an_experiment_are_listed(capsys):
     "arguments, message",
     [
         (["--gin_file=tyni.gin"], "'tyni.gin'"),
-        (["--gin_file=benchmark_step.gin"], "must bind `training.run.task`"),
+        (
+            ["--gin_file=benchmark_step.gin"],
+            "must bind `training.Experiment.task`",
+        ),
         (["--gin_file=tiny.gin", "--suite=tiny"], "--gin_file, one of them"),
     ],
 )

@@ -22,9 +22,9 @@ def binary():
 
 @pytest.fixture
 def refusal(binary, tmp_path, capsys):
-    """Callable from flags to what is said; checks that all else is well.
+    """Callable: flags -> the error message.
 
-    It has one line, and nothing below `tmp_path` changes.
+    Checks that it is one line, and that nothing below `tmp_path` changes.
     """
 
     def contents():
@@ -60,15 +60,15 @@ BAD = {
         "parameter named 'populaton'",
     ),
     "unknown rule": (
-        [TINY, "--gin=training.run.rule=@rules.NoSuch()"],
+        [TINY, "--gin=training.Experiment.rule=@rules.NoSuch()"],
         "'@rules.NoSuch()'",
     ),
     "unknown task": (
-        [TINY, "--gin=training.run.task=@tasks.no_such"],
+        [TINY, "--gin=training.Experiment.task=@tasks.no_such"],
         "'@tasks.no_such'",
     ),
     "unknown selection": (
-        [TINY, "--gin=training.run.selection=@population.NoSuch()"],
+        [TINY, "--gin=training.Experiment.selection=@population.NoSuch()"],
         "'@population.NoSuch()'",
     ),
     "rule of a macro": (
@@ -115,26 +115,30 @@ BAD = {
     "bad seed": ([TINY, "--gin=training.run.seed=-1"], "seed=-1"),
     "bad seconds": ([TINY, "--gin=training.run.seconds='9'"], "seconds='9'"),
     "bad widths": ([TINY, "--gin=tasks.digits_mlp.hidden=32"], "hidden=32"),
-    "task that is called": (
-        [TINY, "--gin=training.run.task=@tasks.digits_mlp()"],
-        "write `@module.name`, no call",
+    "experiment that is called": (
+        [TINY, "--gin=training.run.experiment=@training.Experiment()"],
+        "write `@training.Experiment`, no call",
+    ),
+    "no experiment": (
+        [TINY, "--gin=training.run.experiment='mine'"],
+        "`experiment` must be a function of `seed`",
     ),
     "no pairs": ([TINY, "--gin=estimators.PES.pairs=0"], "pairs=0"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input(refusal, case):
+def test_bad_input_is_one_message(refusal, case):
     arguments, message = BAD[case]
     assert message in refusal(*arguments)
 
 
-NOT_OBJECTS = ["rule", "task", "estimator", "schedule", "trainers"]
+NOT_OBJECTS = ["rule", "task", "estimator", "schedule", "teachers"]
 
 
 @pytest.mark.parametrize("name", [*NOT_OBJECTS, "selection", "mutation"])
-def test_a_name_where_an_object_must_be(refusal, name):
-    error = refusal(TINY, f"--gin=training.run.{name}='mine'")
+def test_a_name_is_no_object(refusal, name):
+    error = refusal(TINY, f"--gin=training.Experiment.{name}='mine'")
     assert f"`{name}` must be" in error
     assert "'mine'" in error
 
@@ -142,18 +146,20 @@ def test_a_name_where_an_object_must_be(refusal, name):
 def test_a_fragment_is_no_experiment(refusal):
     with pytest.warns(UserWarning, match="Macro RULE is set but never used"):
         error = refusal("--gin_file=rules/fused.gin")
-    assert "'task', 'rule', 'estimator', and 'generations'" in error
+    assert "'experiment' and 'generations'" in error
 
 
-@pytest.mark.parametrize("line", ["training.run.rule=(", "TASK=%NOWHERE"])
-def test_a_line_that_means_nothing(refusal, line):
+@pytest.mark.parametrize(
+    "line", ["training.Experiment.rule=(", "TASK=%NOWHERE"]
+)
+def test_a_line_that_gin_cannot_parse(refusal, line):
     refusal(TINY, f"--gin={line}")
 
 
 @pytest.mark.skipif(
     bool(tf.config.list_physical_devices("TPU")), reason="There is a TPU."
 )
-def test_no_tpu(refusal):
+def test_the_tpu_strategy_needs_a_tpu(refusal):
     error = refusal(TINY, "--strategy=tpu")
     assert "needs a TPU. Received: " in error
     assert error.endswith("; use strategy='cpu'\n")
@@ -161,7 +167,7 @@ def test_no_tpu(refusal):
 
 @pytest.mark.parametrize("below", ["", "sub/run"])
 @pytest.mark.parametrize("resume", ["auto", "never"])
-def test_out_dir_where_a_file_is(refusal, tmp_path, below, resume):
+def test_out_dir_must_not_be_a_file(refusal, tmp_path, below, resume):
     (tmp_path / "file").write_text("mine")
     error = refusal(
         TINY, f"--resume={resume}", out_dir=tmp_path / "file" / below
@@ -170,14 +176,14 @@ def test_out_dir_where_a_file_is(refusal, tmp_path, below, resume):
     assert f"where '{tmp_path / 'file'}' is a file" in error
 
 
-def test_an_empty_out_dir(refusal):
+def test_out_dir_must_not_be_empty(refusal):
     error = refusal(TINY, "--out_dir=")
     assert "`out_dir` must be a folder" in error
     assert error.endswith("Received: out_dir=''\n")
 
 
 @pytest.mark.parametrize("content", ['{"seed": 9}', "[1]", "{", ""])
-def test_out_dir_of_another_experiment(refusal, tmp_path, content):
+def test_refuses_the_out_dir_of_another_experiment(refusal, tmp_path, content):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "experiment.json").write_text(content)
     error = refusal(TINY)
@@ -219,11 +225,13 @@ def nothing():
         ("no_scores", "must have 'train', 'inner_valid' (for scores)"),
         (
             "nothing",
-            "must be a function that returns a `tasks.Task` or a ",
+            "or a function without arguments that returns one",
         ),
     ],
 )
-def test_a_task_of_ones_own(refusal, tmp_path, monkeypatch, name, message):
+def test_checks_the_users_own_task(
+    refusal, tmp_path, monkeypatch, name, message
+):
     (tmp_path / "bad_tasks.py").write_text(TASKS)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -232,12 +240,12 @@ def test_a_task_of_ones_own(refusal, tmp_path, monkeypatch, name, message):
         "import bad_tasks\n"
         "from keras_lopt import training\n"
         'include "tiny.gin"\n'
-        f"training.run.task = @bad_tasks.{name}\n"
+        f"training.Experiment.task = @bad_tasks.{name}\n"
     )
     assert message in refusal(f"--gin_file={tmp_path / 'mine.gin'}")
 
 
-def test_a_misspelt_macro_is_said_beside_the_error(refusal):
+def test_a_misspelled_macro_is_warned_of_beside_the_error(refusal):
     with pytest.warns(UserWarning, match="Macro TSAK is set but never used"):
         refusal(
             *(TINY, "--gin=TSAK = @rules.FusedRule()"),
@@ -245,11 +253,11 @@ def test_a_misspelt_macro_is_said_beside_the_error(refusal):
         )
 
 
-def test_as_a_program(tmp_path):
+def test_the_program_ends_with_one_message(tmp_path):
     result = subprocess.run(
         [
             *(sys.executable, BINARY, TINY, f"--out_dir={tmp_path / 'run'}"),
-            "--gin=training.run.rule=@rules.NoSuch()",
+            "--gin=training.Experiment.rule=@rules.NoSuch()",
         ],
         capture_output=True,
         text=True,
@@ -272,7 +280,7 @@ def test_as_a_program(tmp_path):
         ([TINY, "--out_dir=x", "more"], "Unknown arguments: ['more']"),
     ],
 )
-def test_usage(binary, arguments, message):
+def test_wrong_usage_is_explained(binary, arguments, message):
     with flagsaver.flagsaver():
         with pytest.raises((flags.Error, binary.app.UsageError)) as caught:
             rest = flags.FLAGS(["train_population", *arguments])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import config, tasks, training
+from keras_lopt import config, tasks
 from tests import tiny
 from tests.benchmarks.kill_and_resume import differences
 
@@ -25,8 +25,7 @@ def run(out_dir, generations, *bindings):
         *bindings,
     ]
     config.load(["mixture.gin"], bindings, str(tiny.CONFIGS))
-    with tiny.sharing_programs():
-        return config.call(training.run, str(out_dir), "cpu")
+    return tiny.run_loaded(out_dir)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +37,18 @@ def whole(tmp_path_factory):
 
 def columns(trainer, kind):
     """[generations + 1, tasks] of the columns `kind`/..."""
-    names = [task.name for task in trainer.mixture.tasks]
+    names = [task.name for task in trainer.experiment.mixture.tasks]
     return np.array(
         [[row[f"{kind}/{n}"] for n in names] for row in trainer.history]
     )
 
 
-def test_trains_on_as_many_families(whole):
+def test_trains_on_every_family(whole):
     out_dir, trainer = whole
     with open(out_dir / "experiment.json") as file:
         described = json.load(file)["task"]["tasks"]
     kinds = {name.split("_digits")[0] for name in map(_name, described)}
-    assert len(kinds) == len(trainer.mixture.tasks) == FAMILIES
+    assert len(kinds) == len(trainer.experiment.mixture.tasks) == FAMILIES
     with open(out_dir / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == GENERATIONS + 1
@@ -80,13 +79,14 @@ def test_the_score_is_the_mean_of_the_tasks(whole):
     scores = columns(trainer, "score")
     # Row 0 is of a population as drawn, like the columns beside it.
     np.testing.assert_allclose(scores.mean(axis=1), best, rtol=1e-5)
-    ceilings = [task.max_loss for task in trainer.mixture.tasks]
+    ceilings = [task.max_loss for task in trainer.experiment.mixture.tasks]
     assert np.all(scores > 0.0) and np.all(scores <= ceilings)
 
 
-def test_shares_are_those_of_the_draws(whole):
+def test_shares_count_the_draws(whole):
     trainer = whole[1]
-    drawn = [trainer.mixture.draw(0, i) for i in range(2 * GENERATIONS)]
+    draw = trainer.experiment.mixture.draw
+    drawn = [draw(0, i) for i in range(2 * GENERATIONS)]
     assert len(set(drawn)) > 5
     shares = columns(trainer, "share")
     assert shares[0].tolist() == [0.0] * FAMILIES
@@ -97,24 +97,24 @@ def test_shares_are_those_of_the_draws(whole):
         )
 
 
-def test_tasks_share_the_draw_and_the_outer_update(whole):
-    programs = whole[1]._program.tasks
-    assert len({id(program._update) for program in programs}) == 1
-    assert len({id(program._draw) for program in programs}) == 1
-    assert [program.inner_run.num_programs for program in programs] == (
-        [1] * FAMILIES  # Of the estimate and of the scoring.
-    )
+def test_tasks_share_the_draw_and_the_update(whole):
+    devices = whole[1].devices
+    assert len({id(task._draw) for task in devices.tasks}) == 1
+    assert callable(devices.update)  # Of the devices, not of any task.
+    assert not any(hasattr(task, "update") for task in devices.tasks)
+    # One program per task, for the estimate and the scoring.
+    programs = [task.run.num_programs for task in devices.tasks]
+    assert programs == [1] * FAMILIES
 
 
 def test_a_task_that_was_not_drawn_kept_its_state(whole):
-    program, trainer = whole[1]._program, whole[1]
-    before = program.initial_states()
-    members = trainer.members
+    devices, members = whole[1].devices, whole[1].members
+    before = devices.initial_states()
     trained = members.thetas, members.slots, members.slot_steps
     teachers = members.thetas, np.ones(4, np.float32)
     steps = [(2, tf.constant([0, 5])), (7, tf.constant([0, 6]))]
-    *_, after = program.train(trained, teachers, before, steps)
-    gather = program.replicas.gather
+    *_, after = devices.train(trained, teachers, before, steps)
+    gather = devices.replicas.gather
     for number, states in enumerate(zip(before, after, strict=True)):
         old, new = (
             [leaf.tobytes() for leaf in tf.nest.flatten(gather(state))]
@@ -124,15 +124,14 @@ def test_a_task_that_was_not_drawn_kept_its_state(whole):
 
 
 def test_a_copied_member_takes_all_its_states_along(whole):
-    program, trainer = whole[1]._program, whole[1]
-    states = trainer.inner_states
-    copied = program.copy_members(states, np.array([1, 1, 2, 3]))
+    devices, states = whole[1].devices, whole[1].state.inner_states
+    copied = devices.copy_members(states, np.array([1, 1, 2, 3]))
     differing = 0
     for old, new in zip(states, copied, strict=True):
-        old, new = map(program.replicas.gather, (old, new))
+        old, new = map(devices.replicas.gather, (old, new))
         np.testing.assert_array_equal(new.noise, old.noise[[1, 1, 2, 3]])
         differing += np.any(new.noise != old.noise)
-    assert differing  # Those that were drawn since 1 was copied to 0.
+    assert differing  # Tasks that were drawn since 1 was copied to 0.
 
 
 def test_a_run_in_parts_is_the_same_bit_for_bit(whole, tmp_path, capsys):

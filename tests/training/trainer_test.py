@@ -6,13 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lopt.population import (
-    Elitist,
-    FrozenTrainers,
-    NoSelection,
-    WinnerTakeAll,
-)
-from keras_lopt.training import PopulationTrainer, Schedule
+from keras_lopt.population import Elitist, NoSelection, WinnerTakeAll
+from keras_lopt.training import PopulationTrainer
 from tests import tiny
 
 GENERATIONS = 7  # With redraws after 3 and 6.
@@ -33,7 +28,7 @@ def record(trainer, generations=GENERATIONS):
     def keep(epoch, logs):
         members.append(trainer.members)
         if epoch:
-            rows.append(trainer.last_generation)
+            rows.append(trainer.child_rows)
 
     callback = keras.callbacks.LambdaCallback(on_epoch_end=keep)
     trainer.fit(generations, [callback])
@@ -48,7 +43,7 @@ def recording():
 def assert_same(trainer, other):
     history = tiny.without_clock(trainer.history)
     assert history == tiny.without_clock(other.history)
-    assert tiny.leaves(trainer.get_state()) == tiny.leaves(other.get_state())
+    assert tiny.leaves(tiny.arrays(trainer)) == tiny.leaves(tiny.arrays(other))
 
 
 def test_same_seed_same_history_and_members(recording):
@@ -78,9 +73,9 @@ def test_fit_in_parts_is_fit(recording):
     assert_same(parts, recording.trainer)
 
 
-def test_counters_of_the_history(recording):
+def test_the_history_counts_generations_and_steps(recording):
     history = recording.trainer.history
-    steps = recording.trainer.schedule.outer_steps
+    steps = recording.trainer.experiment.schedule.outer_steps
     generations = list(range(GENERATIONS + 1))
     assert [row["generation"] for row in history] == generations
     assert [row["outer_step"] for row in history] == [
@@ -91,7 +86,7 @@ def test_counters_of_the_history(recording):
         assert values == sorted(set(values))
 
 
-def test_columns_are_statistics_of_the_members(recording):
+def test_the_history_has_statistics_of_the_members(recording):
     history = recording.trainer.history
     for row, members in zip(history[1:], recording.members[1:], strict=True):
         assert row["best_score"] == members.scores.min()
@@ -105,8 +100,7 @@ def test_columns_are_statistics_of_the_members(recording):
 
 def test_inner_steps_are_those_that_ran(monkeypatch):
     trainer = tiny.trainer()
-    program = trainer._program
-    done = [0]
+    experiment, done = trainer.experiment, [0]
 
     def counting(function, cost):
         def call(*args):
@@ -116,13 +110,13 @@ def test_inner_steps_are_those_that_ran(monkeypatch):
         return call
 
     steps, scoring = (
-        program.inner_steps_per_outer_step,
-        program.inner_steps_per_scoring,
+        experiment.inner_steps_per_outer_step,
+        experiment.inner_steps_per_scoring,
     )
     # Pairs * 2 sides * truncation, problems * horizon, for every member.
     assert (steps, scoring) == (4 * 2 * 2 * 2, 4 * 1 * 4)
-    (task,) = program.tasks
-    for name, cost in (("outer_step", steps), ("score", scoring)):
+    (task,) = trainer.devices.tasks
+    for name, cost in (("estimate", steps), ("score", scoring)):
         function = counting(getattr(task, name), cost)
         monkeypatch.setattr(task, name, function)
     ran = []
@@ -164,8 +158,8 @@ def test_redraw_scores_everyone_on_new_problems():
         assert not np.any(old[0] == new[0])
 
 
-def test_ancestry(recording):
-    schedule = recording.trainer.schedule
+def test_children_descend_from_members_and_have_new_ids(recording):
+    schedule = recording.trainer.experiment.schedule
     seen = set(range(schedule.candidates * schedule.population))
     have_lived = set()
     for generation, rows in enumerate(recording.child_rows, start=1):
@@ -178,7 +172,7 @@ def test_ancestry(recording):
         for i, row in enumerate(rows):
             assert row["generation"] == generation
             assert row["parent"] in before.ids
-            assert row["trainer"] in have_lived
+            assert row["teacher"] in have_lived
             survivor = row["id"] if row["accepted"] else before.ids[i]
             assert after.ids[i] == survivor
         fraction = np.mean([row["accepted"] for row in rows])
@@ -208,21 +202,11 @@ def test_members_are_the_best_candidates(recording):
     assert set(three.members.parents) == {-1}
 
 
-def test_frozen_trainers_are_random_or_the_members_of_the_start(recording):
-    drawn = recording.trainer._random_members(0).thetas
-    for chosen in (False, True):
-        trainer = tiny.trainer(trainers=FrozenTrainers(chosen=chosen))
-        trainer.fit(0)
-        begun = trainer.get_state()["memory"]["thetas"]
-        expected = trainer.members.thetas if chosen else drawn
-        np.testing.assert_array_equal(begun, expected)
-
-
 def test_best_theta_is_of_the_lowest_score(recording):
     trainer = recording.trainer
     theta = trainer.best_theta()
-    trainer.rule.check_theta(theta)
-    packed = trainer.theta_vector.pack(theta)
+    trainer.experiment.rule.check_theta(theta)
+    packed = trainer.experiment.theta_vector.pack(theta)
     best = trainer.members.scores.argmin()
     np.testing.assert_array_equal(packed, trainer.members.thetas[best])
 
@@ -232,22 +216,22 @@ def test_without_elitism_every_child_is_accepted(selection):
     trainer = tiny.trainer(selection=selection)
     history = trainer.fit(2)
     assert [row["accepted_fraction"] for row in history] == [1.0] * 3
-    rows = trainer.last_generation
+    rows = trainer.child_rows
     assert [row["id"] for row in rows] == trainer.members.ids.tolist()
 
 
 def test_compilation_is_not_training_time():
     trainer = tiny.trainer()
     assert trainer.compile_seconds > 0.0
-    assert trainer.seconds == 0.0
+    assert trainer.state.seconds == 0.0
     compiled = trainer.compile_seconds
     trainer.fit(1)
     assert trainer.compile_seconds == compiled
-    assert trainer.seconds == trainer.history[-1]["seconds"] > 0.0
+    assert trainer.state.seconds == trainer.history[-1]["seconds"] > 0.0
 
 
 @pytest.mark.parametrize("generations", [-1, 2.0, "3", None])
-def test_fit_refuses(generations):
+def test_refuses_bad_numbers_of_generations(generations):
     trainer = tiny.trainer()
     with pytest.raises(ValueError) as caught:
         trainer.fit(generations)
@@ -258,11 +242,8 @@ def test_fit_refuses(generations):
     assert trainer.history == []
 
 
-def test_refuses_a_population_that_cannot_be_selected():
-    with pytest.raises(ValueError, match="`population` must be 1 or such that"):
-        PopulationTrainer(
-            tiny.RULE,
-            tiny.task(),
-            tiny.ESTIMATOR,
-            schedule=Schedule(population=6),
-        )
+def test_nothing_is_compiled_before_it_is_needed():
+    trainer = PopulationTrainer(tiny.experiment())
+    assert trainer.devices is None and trainer.state is None
+    assert (trainer.generation, trainer.outer_step) == (0, 0)
+    assert trainer.history == trainer.child_rows == []

@@ -18,7 +18,7 @@ from keras_lopt.training.scoring import Scoring
 
 stateless_fold_in = tf.random.experimental.stateless_fold_in
 
-#: Made within `reuse_compiled`, by what their compilation depends on.
+#: `Devices` made within `reuse_compiled`, by what their compilation depends on.
 _reused = None
 
 
@@ -26,9 +26,10 @@ _reused = None
 def reuse_compiled():
     """Within this context, experiments that are alike are compiled once.
 
-    Such as those that differ in their seed, in their teachers, or in anything
-    else that is decided between outer steps. Tasks of the same description
-    count as the same: give tasks with other data another name.
+    They may differ in what is decided between outer steps: in seed, selection,
+    mutation, and who teaches whom. Tasks with the same description count as the
+    same: give a task with other data another name. A nested context begins with
+    nothing to reuse.
     """
     global _reused
     before, _reused = _reused, {}
@@ -62,8 +63,8 @@ def devices_of(experiment, strategy=None):
 class Devices:
     """Outer steps and scorings of a whole population, each a few calls.
 
-    What needs nothing of a task, the draw of problems and noise and the update
-    of theta, is compiled once for all tasks.
+    The draw of problems and noise and the update of theta need nothing of a
+    task: they are compiled once for all tasks.
 
     Args:
         experiment: An `Experiment`.
@@ -71,6 +72,7 @@ class Devices:
 
     Attributes:
         replicas: `Replicas` of the strategy.
+        update: `outer_step.update` of distributed values, as one graph.
         tasks: List of `TaskFunctions`, one per task.
     """
 
@@ -89,7 +91,7 @@ class Devices:
                     f"replicas, {self.replicas.count}. Received: {name}={value}"
                 )
         self.pairs = estimator.pairs // self.replicas.count
-        draw, self._update = self._compile_what_is_shared()
+        draw, self.update = self._compile_what_is_shared()
         self.tasks = [
             TaskFunctions(self, task, draw) for task in experiment.mixture.tasks
         ]
@@ -145,7 +147,7 @@ class Devices:
         return [distributed(task.run) for task in self.tasks]
 
     def copy_members(self, states, sources):
-        """All tasks' states, members' parts copied from `sources` [p]."""
+        """All tasks' states, each member's part copied from `sources` [p]."""
         sources = tf.constant(sources)
         return [
             task.copy_members(state, sources)
@@ -179,10 +181,10 @@ class Devices:
         grads, losses = ([self.replicas.broadcast(z)] * count for z in zeros)
         trained = members.thetas, members.slots, members.slot_steps
         trained = self.replicas.broadcast(trained)
-        self._update(*trained, self._blank_teachers(), grads, losses)
+        self.update(*trained, self._blank_teachers(), grads, losses)
 
     def train(self, trained, teachers, states, steps):
-        """Outer steps, as many as `steps` has entries.
+        """Takes outer steps, one per entry of `steps`.
 
         Args:
             trained: Arrays (thetas, slots, slot_steps), as for
@@ -206,7 +208,7 @@ class Devices:
                 )
                 grads.append(own_grads)
                 losses.append(own_losses)
-            trained, losses = self._update(*trained, teachers, grads, losses)
+            trained, losses = self.update(*trained, teachers, grads, losses)
         return *self.replicas.one((trained, losses)), states
 
     def score(self, thetas, seed):
@@ -237,7 +239,7 @@ class Devices:
 
 
 class TaskFunctions:
-    """One task's functions, each a call for the whole population.
+    """One task's functions, each one call for the whole population.
 
     Args:
         devices: The `Devices`.
@@ -263,7 +265,7 @@ class TaskFunctions:
 
     @tf.function(autograph=False)
     def copy_members(self, state, sources):
-        """The inner states with members' parts copied from `sources` [p]."""
+        """The inner states, each member's part copied from `sources` [p]."""
 
         def copy(state):
             members = (state.inner, state.noise, state.squares)

@@ -1,7 +1,7 @@
-"""Values on the replicas of a strategy, and their way to and from arrays.
+"""Values on the replicas of a strategy, to and from arrays.
 
-Inner states live on the replicas while training, each with its own pairs; in
-a checkpoint they are one nest of arrays with all pairs.
+In training, inner states live on the replicas, each with its own pairs; in a
+checkpoint they are one nest of arrays with all pairs.
 """
 
 import functools
@@ -27,9 +27,8 @@ class Replicas:
 
     Attributes:
         count: Number of replicas.
-        parallel_calls: Calls that a replica runs side by side, at most: as
-            many as it has cores, each the work of one; on an accelerator one,
-            which fills it.
+        parallel_calls: Most calls that a replica runs side by side: one per
+            core of a CPU; only one on an accelerator, which that fills.
     """
 
     def __init__(self, strategy):
@@ -53,7 +52,7 @@ class Replicas:
         )
 
     def one(self, nest):
-        """What is the same on all replicas, as arrays."""
+        """A nest that is the same on all replicas, as arrays."""
         return _to_numpy(self._local(nest)[0])
 
     def gather(self, state):

@@ -11,18 +11,18 @@ class SplitRun:
     """Stands in for an `InnerRun` in calls outside XLA; compiled once.
 
     Compilation is the largest part of what a short experiment waits for, so
-    all callers share programs: their problems are filled up to one number.
+    all callers share programs: their problems are padded to one number.
 
-    A CPU's cores have too little work in one call to share it. They get calls
-    of their own, with a part of the particles each; TensorFlow runs them side
-    by side, as none needs another's results. Mapped particles have the same
-    results in any part. All parts are of one size, so one program: the last
-    is filled up.
+    One call has too little work to share among the cores of a CPU. So it is
+    split into calls with a part of the particles each; TensorFlow runs them
+    side by side, as none needs another's results. A mapped particle has the
+    same results in any part. All parts have one size, and so one program: the
+    last is padded.
 
     Args:
         run: An `estimators.InnerRun`.
-        problems: Problems per call, q, at most.
-        parallel_calls: Calls that share the particles, at most.
+        problems: Most problems per call, q.
+        parallel_calls: Most calls that share the particles.
     """
 
     def __init__(self, run, problems, parallel_calls):
@@ -69,7 +69,7 @@ class SplitRun:
         return particles, *batches
 
     def draw_batches(self, seeds, steps, outer_split):
-        """As `InnerRun.draw_batches`, with more problems than asked for."""
+        """As `InnerRun.draw_batches`, padded to the most problems per call."""
         return self._run.draw_batches(
             _filled(seeds, self._problems),
             _filled(steps, self._problems),
@@ -97,7 +97,7 @@ class SplitRun:
 
 
 def _split(nest, part):
-    """A nest of tensors [b, ...] -> nests of [part, ...], the last filled."""
+    """A nest of tensors [b, ...] -> nests of [part, ...], the last padded."""
     flat = tf.nest.flatten(nest)
     calls = math.ceil(flat[0].shape[0] / part)
     split = [tf.split(_filled(leaf, calls * part), calls) for leaf in flat]
@@ -105,7 +105,7 @@ def _split(nest, part):
 
 
 def _filled(values, count):
-    """Values [n, ...] and zeros, [count, ...]."""
+    """Values [n, ...], padded with zeros to [count, ...]."""
     missing = count - values.shape[0]
     if not missing:
         return values

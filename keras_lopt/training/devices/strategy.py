@@ -15,14 +15,15 @@ def make_strategy(name="auto", whole_loops=False):
             "multi_worker" (as TF_CONFIG says), "tpu" (the local or TPU_NAME's
             TPU), or "auto": the TPU or the GPUs if there are any, else the
             CPU.
-        whole_loops: Whether XLA makes one function of a whole loop, an inner
-            run, on CPUs. Without this each of its operations is one of its
-            own, which is a large part of what a step of a small task takes.
-            But in such a function only products of matrices [m, k] and [k, n]
-            are fast that lie in memory row by row (`tasks.layers.Dense`),
-            with no size above 128, and m or n up to 32; others, and
-            convolutions, take 4 to 20 times as long. It is a setting of the
-            process, and has no effect once XLA has compiled anything.
+        whole_loops: Whether XLA makes one function of a whole loop, such as an
+            inner run, on CPUs. Otherwise every operation of the loop is a
+            function of its own, and calling these takes a large part of the
+            time of a small task. In a whole loop a product of matrices [m, k]
+            and [k, n] is fast only if both lie in memory row by row
+            (`tasks.layers.Dense`), no size is above 128, and m or n is at most
+            32; other products, and convolutions, take 4 to 20 times as long.
+            This is a setting of the process. It has no effect once XLA has
+            compiled anything.
 
     Raises:
         ValueError: Unknown name, or devices that are not there.
@@ -80,8 +81,8 @@ def _tpu_strategy():
 def _cpu_strategy(whole_loops):
     """One replica, whose cores work side by side: `Replicas.parallel_calls`.
 
-    Not a logical device, so a replica, per core: TensorFlow compiles a program
-    anew for every device.
+    Not one replica per core: each would be a logical device, and TensorFlow
+    compiles every program anew for every device.
     """
     _set_xla_flags(whole_loops)
     return tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -89,11 +90,11 @@ def _cpu_strategy(whole_loops):
 
 def _set_xla_flags(whole_loops):
     """Adds to XLA_FLAGS what is not set there already."""
-    # Every core has a call of its own: threads that share a product compete.
+    # Every core has a call of its own; threads that share a product compete.
     wanted = {"xla_cpu_multi_thread_eigen": "false"}
     if whole_loops:
-        # Not a flag of its own, which other versions of XLA might not know
-        # and then end the process. Any loop has fewer bytes.
+        # Not as a flag of its own: a version of XLA that does not know it would
+        # end the process. No loop has as many bytes.
         wanted["xla_backend_extra_options"] = (
             f"xla_cpu_small_while_loop_byte_threshold={2**40}"
         )

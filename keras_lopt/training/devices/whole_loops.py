@@ -1,15 +1,16 @@
-"""Which tasks XLA makes slow where it makes one function of a loop on CPUs.
+"""Which tasks become slow where XLA makes one function of a loop on CPUs.
 
-There a product of matrices [m, k] and [k, n] is fast only if both lie in
-memory row by row and are small (XLA's cpu/dot_op_emitter.cc); all others, and
-convolutions, are plain loops of scalars: about 1 GFLOP/s, measured.
+In such a function a product of matrices [m, k] and [k, n] is fast only if both
+lie in memory row by row and are small (XLA's cpu/dot_op_emitter.cc). All other
+products, and convolutions, are plain loops over scalars: about 1 GFLOP/s,
+measured.
 """
 
 import warnings
 
 from keras_lopt.tasks import cost
 
-#: Such operations of an inner step that take as long as what whole loops save.
+#: As many slow operations per inner step take as long as whole loops save.
 _MOST_SLOW_FLOPS = 200_000
 _PRODUCTS = (
     *("MatMul", "BatchMatMul", "BatchMatMulV2", "Einsum"),
@@ -28,18 +29,18 @@ def warn_of_slow_tasks(mixture):
         flops = slow_flops(task)
         if flops > _MOST_SLOW_FLOPS:
             warnings.warn(
-                "`whole_loops` is for tasks without convolutions and with "
-                "`tasks.layers.Dense` up to a width and a batch of 128, one "
-                f"of every two of them up to 32. Received: task {task.name}, "
-                f"whose inner step has {flops:,} operations that are slow "
-                "so; measure with bin/time_tasks.py, or set "
-                "whole_loops=False",
+                "`whole_loops` is for tasks without convolutions whose layers "
+                "are `tasks.layers.Dense`, with widths and batches up to 128, "
+                "and up to 32 for one factor of every product. Received: task "
+                f"{task.name}, whose inner step has {flops:,} operations that "
+                "are slow in whole loops; measure with bin/time_tasks.py, or "
+                "set whole_loops=False",
                 stacklevel=2,
             )
 
 
 def slow_flops(task):
-    """Operations of a loss and its gradient that are slow in whole loops."""
+    """Operations of a loss and its gradient that whole loops make slow."""
     graph = cost.loss_graph(task, with_gradient=True)
     unused = set(graph.get_operations()) - _ancestors(graph.outputs)
 

@@ -1,6 +1,6 @@
-"""What happens between generations: Keras callbacks, a generation is an epoch.
+"""What happens after a generation: Keras callbacks, generations as epochs.
 
-They read the row from the trainer's history: Keras passes logs on as floats.
+They read rows from the trainer's history, since Keras turns logs into floats.
 """
 
 import csv
@@ -57,7 +57,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class CSVHistory(keras.callbacks.Callback):
-    """history.csv, a row per generation; members.csv, a row per child.
+    """history.csv, one row per generation; members.csv, one row per child.
 
     Args:
         folder: Where the files are. Rows after the trainer's generation, from
@@ -194,7 +194,7 @@ class TimeLimit(keras.callbacks.Callback):
         self._seconds = seconds
 
     def on_train_begin(self, logs=None):
-        # The time of a run that is continued counts.
+        # The time before a resume counts.
         self.on_epoch_end(epoch=None)
 
     def on_epoch_end(self, epoch, logs=None):

@@ -17,7 +17,7 @@ class TrainingCheckpoint:
     Args:
         trainer: The trainer.
         folder: Where the checkpoints are.
-        keep: Newest checkpoints to keep.
+        keep: How many of the newest checkpoints to keep.
     """
 
     def __init__(self, trainer, folder, keep=3):
@@ -47,7 +47,7 @@ class TrainingCheckpoint:
         )
 
     def _arrays(self):
-        """The trainer's state; the structure of one that is to be restored."""
+        """The trainer's state, which has the structure of any to restore."""
         self.trainer.compile()
         return self.trainer.state.to_arrays(self.trainer.devices.replicas)
 

@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, and its configuration."""
+"""The folder of a run: which experiment owns it, and its configuration."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from keras_lopt import config
 
 
 def check_folder(out_dir):
-    """Raises ValueError where there is a file and no folder can be."""
+    """Raises ValueError unless `out_dir` is a folder or can become one."""
     path = os.path.abspath(out_dir)
     while not os.path.exists(path):
         path = os.path.dirname(path)

@@ -12,7 +12,7 @@ def generation_row(experiment, state, members, accepted, losses):
         experiment: An `Experiment`.
         state: The `PopulationState` after it.
         members: `population.Members` whose scores the row shows.
-        accepted: [p] bool, whose child took its place.
+        accepted: [p] bool, where the child took its member's place.
         losses: [p] outer losses of the last outer step.
     """
     best, steps = members.best, inner_steps(experiment, state.generation)
@@ -35,8 +35,8 @@ def generation_row(experiment, state, members, accepted, losses):
 
 
 def inner_steps(experiment, generation):
-    """Inner steps of training and scoring, until after a generation."""
-    # New problems are drawn at the beginning of the next generation.
+    """Inner steps of training and scoring up to the end of a generation."""
+    # Problems are redrawn at the beginning of a generation, not at its end.
     redraws = problem_set(experiment, max(0, generation - 1))
     scorings = experiment.schedule.candidates + generation + redraws
     outer_steps = generation * experiment.schedule.outer_steps

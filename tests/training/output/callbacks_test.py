@@ -1,4 +1,4 @@
-"""What happens between generations, with trainers and with stand-ins."""
+"""The callbacks, with real trainers and with stand-ins."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from keras_lopt import checkpoints
 from keras_lopt.population import Members
-from keras_lopt.training import callbacks
+from keras_lopt.training.output import callbacks
 from tests import tiny
 
 
@@ -31,7 +31,7 @@ class Terminal(io.StringIO):
 
 
 def row(generation):
-    """A row of the history with recognisable numbers."""
+    """A row of the history with recognizable numbers."""
     return {
         "generation": generation,
         "outer_step": 10 * generation,
@@ -52,9 +52,9 @@ def stand_in(generation=0, **attributes):
     return types.SimpleNamespace(
         generation=generation,
         history=[row(g) for g in range(generation + 1)],
-        last_generation=[],
+        child_rows=[],
         stop_training=False,
-        seconds=0.5 * generation,
+        state=types.SimpleNamespace(seconds=0.5 * generation),
         **attributes,
     )
 
@@ -67,9 +67,9 @@ def played(callback, trainer, generations, begin=True):
         callback.on_train_begin()
     for generation in generations:
         trainer.generation = generation
-        trainer.seconds = 0.5 * generation
+        trainer.state.seconds = 0.5 * generation
         trainer.history = trainer.history[:generation] + [row(generation)]
-        trainer.last_generation = [
+        trainer.child_rows = [
             {"generation": generation, "id": 2 * generation + i, "accepted": i}
             for i in range(2 if generation else 0)
         ]
@@ -79,7 +79,7 @@ def played(callback, trainer, generations, begin=True):
 
 
 class TestProgress:
-    def test_a_line_a_generation_where_nobody_watches(self):
+    def test_writes_one_line_per_generation_to_a_file(self):
         stream = io.StringIO()
         played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
         lines = stream.getvalue().splitlines()
@@ -91,7 +91,7 @@ class TestProgress:
         assert "\r" not in stream.getvalue()
         assert "\x1b" not in stream.getvalue()
 
-    def test_one_live_line_on_a_terminal(self, monkeypatch):
+    def test_a_terminal_has_one_live_line(self, monkeypatch):
         monkeypatch.setenv("COLUMNS", "300")
         stream = Terminal()
         played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
@@ -100,7 +100,7 @@ class TestProgress:
         assert live.startswith("[====================] generation 3/3")
         assert end == ""
 
-    def test_bar_is_as_long_as_what_is_done(self):
+    def test_the_bar_grows_with_the_generations(self):
         stream = Terminal()
         played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3, 4])
         bars = [part.count("=") for part in stream.getvalue().split("\r")[1:]]
@@ -122,7 +122,7 @@ class TestProgress:
         updates = stream.getvalue().replace("\n", "").split("\r\x1b[2K")
         assert max(map(len, updates)) <= columns
 
-    def test_no_generations_at_all(self):
+    def test_zero_generations_show_an_empty_bar(self):
         stream = Terminal()
         played(callbacks.Progress(stream), stand_in(), [0])
         assert "[                    ] generation 0/0" in stream.getvalue()
@@ -133,7 +133,7 @@ class TestCSVHistory:
         with open(path, newline="") as file:
             return list(csv.DictReader(file))
 
-    def test_a_row_a_generation_and_a_row_a_child(self, tmp_path):
+    def test_has_one_row_per_generation_and_one_per_child(self, tmp_path):
         trainer = stand_in()
         trainer.history = []
         played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2])
@@ -150,7 +150,7 @@ class TestCSVHistory:
             ("2", "5", "1"),
         ]
 
-    def test_what_was_not_saved_is_dropped_on_resume(self, tmp_path):
+    def test_rows_after_the_checkpoint_are_dropped_on_resume(self, tmp_path):
         trainer = stand_in()
         trainer.history = []
         played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
@@ -212,7 +212,7 @@ class TestBestMember:
     def trainer(self):
         thetas = [tiny.RULE.init_theta(seed) for seed in range(3)]
         trainer = stand_in(
-            rule=tiny.RULE,
+            experiment=types.SimpleNamespace(rule=tiny.RULE),
             outer_step=20,
             members=Members.initial(np.zeros([3, 1]), {}, np.arange(3)),
         )
@@ -221,7 +221,7 @@ class TestBestMember:
         trainer.members.train_losses = np.array([0.3, 0.1, 0.2])
         return trainer
 
-    def test_file_holds_the_best_and_where_it_comes_from(
+    def test_the_file_holds_the_best_and_its_provenance(
         self, tmp_path, trainer
     ):
         path = tmp_path / "best.safetensors"
@@ -239,7 +239,7 @@ class TestBestMember:
             "train_loss": 0.1,
         }
 
-    def test_is_written_only_when_another_is_the_best(self, tmp_path, trainer):
+    def test_the_file_is_written_only_for_a_new_best(self, tmp_path, trainer):
         path = tmp_path / "best.safetensors"
         callback = callbacks.BestMember(path, {})
         played(callback, trainer, [1])
@@ -260,7 +260,7 @@ def test_time_limit_stops(seconds, stopped):
 
 
 @pytest.mark.parametrize("every, saved", [(1, [0, 1, 2, 3, 4]), (3, [0, 3])])
-def test_checkpoint_saves_every_so_many_generations(every, saved):
+def test_a_checkpoint_is_saved_every_few_generations(every, saved):
     trainer, found = stand_in(), []
     checkpoint = types.SimpleNamespace(
         save=lambda: found.append(trainer.generation)

@@ -1,4 +1,4 @@
-"""The update of theta equals the trainers' rules, called by hand."""
+"""The update of theta equals the teachers' rules, called by hand."""
 
 import dataclasses
 
@@ -7,16 +7,22 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
+from keras_lopt.population import FixedTeacher, NoSelection
+from keras_lopt.rules import ThetaVector
 from keras_lopt.rules.base import PerTensorRule
-from keras_lopt.training.outer_update import OuterUpdate
+from keras_lopt.training import Schedule
+from keras_lopt.training.outer_step import apply_teachers, update
+from keras_lopt.training.state import blank_slots
+from tests import tiny
 
 MEMBER_RULE = rules.get("fused", hidden_units=4, hidden_layers=1)
-TRAINER_RULES = {
+TEACHER_RULES = {
     "itself": MEMBER_RULE,
     "another": rules.get("fused", hidden_units=1, hidden_layers=2),
     "adam": rules.get("adam", learning_rate=0.1),
 }
 COUNT = 3
+HORIZON = 30
 MULTIPLIERS = np.array([0.5, 1.0, 8.0], np.float32)
 LOSSES = np.array([1.0, 2.0, 3.0], np.float32)
 ONES = np.ones([COUNT, 5])
@@ -49,29 +55,37 @@ class Recorded(PerTensorRule):
         }
 
 
-def random_arguments(update, rng):
-    """Thetas, trainers' thetas, meta-gradients and slots of step 1."""
-    thetas = rng.normal(size=[COUNT, update.theta_vector.size])
+def experiment_of(rule, teacher_rule):
+    """COUNT members of `rule` whose teachers apply all of `teacher_rule`."""
+    return tiny.experiment(
+        rule=rule,
+        teachers=FixedTeacher(teacher=teacher_rule, antisymmetric=False),
+        selection=NoSelection(),
+        schedule=Schedule(population=COUNT, outer_horizon=HORIZON),
+    )
+
+
+def random_arguments(experiment, rng):
+    """Thetas, teachers' thetas, meta-gradients and slots of step 1."""
+    thetas = rng.normal(size=[COUNT, experiment.theta_vector.size])
     grads = 0.1 * rng.normal(size=thetas.shape)
+    rule = experiment.teacher_rule
     teachers = np.stack(
-        [
-            update.trainer_vector.pack(update.trainer_rule.init_theta(seed))
-            for seed in range(COUNT)
-        ]
+        [ThetaVector(rule).pack(rule.init_theta(seed)) for seed in range(COUNT)]
     )
     slots = tf.nest.map_structure(
         lambda blank: rng.uniform(size=blank.shape).astype(np.float32),
-        update.blank_slots(COUNT),
+        blank_slots(experiment),
     )
     return thetas.astype(np.float32), teachers, grads.astype(np.float32), slots
 
 
-def by_hand(update, member, theta, teacher, grad, slots, step):
+def by_hand(experiment, member, theta, teacher, grad, slots, step):
     """New theta and slots of one member, by `rule.update` alone."""
-    rule = update.trainer_rule
-    teacher = update.trainer_vector.unpack_numpy(teacher)
-    params = list(update.theta_vector.unpack_numpy(theta).values())
-    grads = list(update.theta_vector.unpack_numpy(grad).values())
+    rule, vector = experiment.teacher_rule, experiment.theta_vector
+    teacher = ThetaVector(rule).unpack_numpy(teacher)
+    params = list(vector.unpack_numpy(theta).values())
+    grads = list(vector.unpack_numpy(grad).values())
     if step == 0:
         slots = rule.init_slots(teacher, params)
     loss = LOSSES[member]
@@ -83,13 +97,13 @@ def by_hand(update, member, theta, teacher, grad, slots, step):
     return np.concatenate([p.reshape(-1) for p in moved]), slots
 
 
-@pytest.mark.parametrize("trainer", TRAINER_RULES)
+@pytest.mark.parametrize("teacher", TEACHER_RULES)
 @pytest.mark.parametrize("steps", [[0, 0, 0], [1, 7, 30], [0, 5, 0]])
-def test_equals_the_rule_called_by_hand(trainer, steps, rng):
-    update = OuterUpdate(MEMBER_RULE, TRAINER_RULES[trainer])
-    thetas, teachers, grads, slots = random_arguments(update, rng)
-    new_thetas, new_slots = update(
-        *(tf.constant(thetas), slots, tf.constant(steps)),
+def test_equals_the_rule_called_by_hand(teacher, steps, rng):
+    experiment = experiment_of(MEMBER_RULE, TEACHER_RULES[teacher])
+    thetas, teachers, grads, slots = random_arguments(experiment, rng)
+    new_thetas, new_slots = apply_teachers(
+        *(experiment, tf.constant(thetas), slots, tf.constant(steps)),
         (tf.constant(teachers), tf.constant(MULTIPLIERS)),
         *(tf.constant(grads), tf.constant(LOSSES)),
     )
@@ -97,7 +111,7 @@ def test_equals_the_rule_called_by_hand(trainer, steps, rng):
     for i, step in enumerate(steps):
         own_slots = tf.nest.map_structure(lambda leaf, i=i: leaf[i], slots)
         theta, own_slots = by_hand(
-            update, i, thetas[i], teachers[i], grads[i], own_slots, step
+            experiment, i, thetas[i], teachers[i], grads[i], own_slots, step
         )
         np.testing.assert_allclose(new_thetas[i], theta, rtol=1e-5, atol=1e-7)
         tf.nest.map_structure(
@@ -109,18 +123,20 @@ def test_equals_the_rule_called_by_hand(trainer, steps, rng):
         )
 
 
+RECORDED = experiment_of(Recorded(), Recorded())
+
+
 def recorded_update(grads, steps, scales=(1.0, 1.0, 1.0), multipliers=None):
     """Changes [p, 5] of thetas of zeros, and new slots, by `Recorded`."""
-    update = OuterUpdate(Recorded(), Recorded(), horizon=30)
     grads = tf.constant(grads, tf.float32)
     slots = tf.nest.map_structure(
-        lambda blank: np.full_like(blank, 50.0), update.blank_slots(COUNT)
+        lambda blank: np.full_like(blank, 50.0), blank_slots(RECORDED)
     )
     teachers = np.zeros([COUNT, 5], np.float32)
     teachers[:, 0] = scales
     multipliers = MULTIPLIERS if multipliers is None else multipliers
-    changes, slots = update(
-        *(tf.zeros_like(grads), slots, tf.constant(steps)),
+    changes, slots = apply_teachers(
+        *(RECORDED, tf.zeros_like(grads), slots, tf.constant(steps)),
         (tf.constant(teachers), tf.constant(multipliers, tf.float32)),
         *(grads, tf.constant(LOSSES)),
     )
@@ -132,7 +148,7 @@ def test_the_multiplier_scales_the_update():
     np.testing.assert_array_equal(changes, -MULTIPLIERS[:, None] * ONES)
 
 
-def test_step_0_starts_from_slots_of_the_trainer():
+def test_step_0_starts_from_slots_of_the_teacher():
     scales = [0.5, 0.25, 0.125]
     _, slots = recorded_update(ONES, [0, 4, 0], scales)
     for leaf in slots:
@@ -164,7 +180,7 @@ def test_non_finite_updates_move_nothing_and_the_others_move():
     np.testing.assert_array_equal(changes, expected)
 
 
-def test_a_finite_delta_times_its_multiplier_may_not_be_finite():
+def test_an_update_that_its_multiplier_makes_infinite_moves_nothing():
     grads = np.full([3, 5], 1.0)
     grads[:2, 0] = 3e38, -3e38
     changes, _ = recorded_update(grads, [0, 0, 0], multipliers=[8.0] * 3)
@@ -172,16 +188,23 @@ def test_a_finite_delta_times_its_multiplier_may_not_be_finite():
     np.testing.assert_array_equal(changes, expected)
 
 
-@pytest.mark.parametrize("trainer", TRAINER_RULES)
-def test_blank_slots_are_zeros_like_the_rules(trainer):
-    update = OuterUpdate(MEMBER_RULE, TRAINER_RULES[trainer])
-    params = [tf.zeros(s) for s in MEMBER_RULE.theta_shapes().values()]
-    slots = update.trainer_rule.init_slots(
-        update.trainer_rule.init_theta(0), params
+def test_an_outer_step_clips_updates_and_counts():
+    steps = [0, 4, 9]
+    grads = np.linspace(-3.0, 3.0, 5 * COUNT).reshape(COUNT, 5)
+    clip = RECORDED.estimator.clip
+    expected, expected_slots = recorded_update(
+        np.clip(grads, -clip, clip), steps
     )
-    blank = update.blank_slots(COUNT)
-    tf.nest.assert_same_structure(blank, slots)
-    for one, many in zip(tf.nest.flatten(slots), tf.nest.flatten(blank)):
-        assert many.shape == (COUNT, *one.shape)
-        assert many.dtype == one.dtype.as_numpy_dtype
-        assert not many.any()
+    slots = tf.nest.map_structure(
+        lambda blank: np.full_like(blank, 50.0), blank_slots(RECORDED)
+    )
+    teachers = np.zeros([COUNT, 5], np.float32)
+    teachers[:, 0] = 1.0
+    changes, slots, slot_steps = update(
+        *(RECORDED, tf.zeros([COUNT, 5]), slots, tf.constant(steps)),
+        (tf.constant(teachers), tf.constant(MULTIPLIERS)),
+        *(tf.constant(grads, tf.float32), tf.constant(LOSSES)),
+    )
+    np.testing.assert_array_equal(changes, expected)
+    tf.nest.map_structure(np.testing.assert_array_equal, slots, expected_slots)
+    assert slot_steps.numpy().tolist() == [1, 5, 10]

@@ -6,8 +6,12 @@ from unittest import mock
 import pytest
 import tensorflow as tf
 
-from keras_lopt.training import replicas
-from keras_lopt.training.replicas import Replicas, largest_divisor, num_cores
+from keras_lopt.training.devices import replicas
+from keras_lopt.training.devices.replicas import (
+    Replicas,
+    largest_divisor,
+    num_cores,
+)
 
 
 @pytest.fixture
@@ -42,7 +46,8 @@ def test_the_default_strategy_is_on_what_tensorflow_prefers(
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="threads can't be told"
+    not hasattr(os, "sched_setaffinity"),
+    reason="The cores of a process can't be set.",
 )
 def test_cores_are_those_of_the_process():
     before = os.sched_getaffinity(0)

@@ -1,4 +1,4 @@
-"""The compiled functions: the same on one replica and on two."""
+"""What is compiled for an experiment: the same on one replica and on two."""
 
 import dataclasses
 import functools
@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import rules
+from keras_lopt import rules, tasks
 from keras_lopt.estimators import PES
+from keras_lopt.population import NoSelection, SelfTraining
 from keras_lopt.rules import ThetaVector
-from keras_lopt.tasks import Mixture, Task, datasets
-from keras_lopt.training.program import Program
+from keras_lopt.tasks import Task, datasets
+from keras_lopt.training import Devices, Experiment, Schedule, reuse_compiled
+from keras_lopt.training.devices import devices_of
+from keras_lopt.training.state import blank_slots
+from tests import tiny
 
 MEMBERS = 2
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1, step_mult=0.05)
@@ -23,7 +27,7 @@ SEEDS = [tf.constant([1, i]) for i in range(3)]
 
 
 def make_strategy(replicas):
-    """Of logical CPU devices."""
+    """A strategy on logical CPU devices."""
     if replicas == 1:
         return tf.distribute.OneDeviceStrategy("CPU:0")
     return tf.distribute.MirroredStrategy(
@@ -44,23 +48,30 @@ def task():
 
 
 @pytest.fixture(scope="module")
-def mixture(task):
-    """It alone."""
-    return Mixture([task])
+def experiment(task):
+    """Callable: estimator, problems of a scoring -> an `Experiment`."""
 
-
-@pytest.fixture(scope="module")
-def program(mixture):
-    """Callable: number of replicas -> the program, made once."""
-
-    @functools.cache
-    def make(replicas):
-        strategy = make_strategy(replicas)
-        return Program(
-            strategy, RULE, RULE, mixture, ESTIMATOR, MEMBERS, score_problems=2
+    def make(estimator=ESTIMATOR, score_problems=2):
+        return Experiment(
+            rule=RULE,
+            task=task,
+            estimator=estimator,
+            schedule=Schedule(
+                population=MEMBERS, score_problems=score_problems
+            ),
+            teachers=SelfTraining(antisymmetric=False),
+            selection=NoSelection(),
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def devices(experiment):
+    """Callable: number of replicas -> the `Devices`, made once."""
+    return functools.cache(
+        lambda replicas: Devices(experiment(), make_strategy(replicas))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +82,7 @@ def thetas():
 
 
 @pytest.fixture(scope="module")
-def run(program, thetas):
+def run(devices, experiment, thetas):
     """Callable: replicas, first states, seeds -> results of outer steps.
 
     Members train each other. Results are the trained arrays, their losses and
@@ -79,12 +90,12 @@ def run(program, thetas):
     """
 
     def train(replicas, state=None, seeds=SEEDS, own=None):
-        own = own or program(replicas)
+        own = own or devices(replicas)
         if state is None:
             states = own.initial_states()
         else:
             states = [own.replicas.scatter(state)]
-        slots = own.outer_update.blank_slots(MEMBERS)
+        slots = blank_slots(experiment())
         trained, losses, states = own.train(
             (thetas, slots, np.zeros(MEMBERS, np.int32)),
             (thetas[::-1], np.array([0.5, 2.0], np.float32)),
@@ -123,21 +134,19 @@ def test_two_replicas_train_like_one(run, one_replica, thetas):
 
 @pytest.mark.parametrize("cores, parts", [(1, {8, 4}), (3, {3, 2}), (64, {1})])
 def test_any_number_of_cores_gives_the_same_bits(
-    mixture, run, one_replica, thetas, program, cores, parts
+    experiment, run, one_replica, thetas, devices, cores, parts
 ):
-    """Of 8 particles of an estimate and 4 of a scoring each call has a part.
+    """Each call has a part of the particles: 8 of an estimate, 4 of a scoring.
 
     On three cores 8 are parts of 3, the last filled up.
     """
-    name = "keras_lopt.training.replicas.num_cores"
+    name = "keras_lopt.training.devices.replicas.num_cores"
     with mock.patch(name, lambda: cores):
-        own = Program(
-            make_strategy(1), RULE, RULE, mixture, ESTIMATOR, MEMBERS, 2
-        )
-    assert {part for part, *_ in own.tasks[0].inner_run._programs} == parts
+        own = Devices(experiment(), make_strategy(1))
+    assert {part for part, *_ in own.tasks[0].run._programs} == parts
     assert_equal(run(1, own=own), one_replica)
     seed = SEEDS[0]
-    assert_equal(own.score(thetas, seed), program(1).score(thetas, seed))
+    assert_equal(own.score(thetas, seed), devices(1).score(thetas, seed))
 
 
 def test_the_same_seeds_give_the_same_bits(run, one_replica):
@@ -151,8 +160,8 @@ def test_other_seeds_give_other_problems(run, one_replica):
     assert np.all(np.any(state.seeds != one_replica[2].seeds, axis=1))
 
 
-def test_replicas_share_the_pairs_of_a_state(program, run):
-    """A run that began on one replica goes on on two."""
+def test_replicas_share_the_pairs_of_a_state(devices, run):
+    """A run that began on one replica continues on two."""
     _, _, state = run(1, seeds=SEEDS[:1])
     expected = run(1, state, SEEDS[1:])
     moved = run(2, state, SEEDS[1:])
@@ -161,15 +170,15 @@ def test_replicas_share_the_pairs_of_a_state(program, run):
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_what_is_scattered_is_gathered(program, one_replica, replicas):
+def test_gather_inverts_scatter(devices, one_replica, replicas):
     state = one_replica[2]
-    own = program(replicas).replicas
+    own = devices(replicas).replicas
     assert_equal(own.gather(own.scatter(state)), state)
 
 
-def test_first_problems_do_not_depend_on_the_replicas(program):
+def test_first_problems_do_not_depend_on_the_replicas(devices):
     states = [
-        program(n).replicas.gather(*program(n).initial_states()) for n in (1, 2)
+        devices(n).replicas.gather(*devices(n).initial_states()) for n in (1, 2)
     ]
     assert_equal(states[1], states[0])
     np.testing.assert_array_equal(states[0].ends, [4, 8])
@@ -177,9 +186,9 @@ def test_first_problems_do_not_depend_on_the_replicas(program):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 def test_a_copied_member_takes_its_inner_state_along(
-    program, one_replica, replicas
+    devices, one_replica, replicas
 ):
-    state, own = one_replica[2], program(replicas)
+    state, own = one_replica[2], devices(replicas)
     copied = own.replicas.gather(
         *own.copy_members([own.replicas.scatter(state)], [1, 1])
     )
@@ -190,28 +199,28 @@ def test_a_copied_member_takes_its_inner_state_along(
     assert_equal(copied, state._replace(inner=inner, noise=noise))
 
 
-def test_two_replicas_score_like_one(program, thetas):
-    scores = [program(n).score(thetas, SEEDS[0]) for n in (1, 2)]
+def test_two_replicas_score_like_one(devices, thetas):
+    scores = [devices(n).score(thetas, SEEDS[0]) for n in (1, 2)]
     assert_close(scores[1], scores[0], rtol=1e-5)
     held_out, train = scores[0]
     assert held_out.shape == train.shape == (MEMBERS, 1)
     assert np.all(held_out != train)
 
 
-def test_scoring_by_fewer_calls_is_the_same_program(program, thetas):
-    """Which is how it is compiled."""
-    task = program(1).tasks[0]
+def test_fewer_calls_of_a_scoring_need_no_new_program(devices, thetas):
+    """A scoring is compiled by one call of it."""
+    task = devices(1).tasks[0]
     calls = {n: tf.constant(n) for n in (1, 2)}
     scores = {n: task.score(thetas, SEEDS[0], calls[n])[0] for n in calls}
     assert task.scoring.whole_run == 2
-    expected = program(1).score(thetas, SEEDS[0])[0][:, 0]
+    expected = devices(1).score(thetas, SEEDS[0])[0][:, 0]
     np.testing.assert_array_equal(scores[2], expected)
     assert np.all(scores[1] != scores[2])
     assert task.score.experimental_get_tracing_count() == 1
 
 
-def test_members_are_scored_on_the_same_problems(program, thetas):
-    own = program(1)
+def test_members_are_scored_on_the_same_problems(devices, thetas):
+    own = devices(1)
 
     def score(thetas, seed=SEEDS[0]):
         return own.score(thetas, seed)[0][:, 0]
@@ -225,19 +234,16 @@ def test_members_are_scored_on_the_same_problems(program, thetas):
 
 
 @pytest.mark.parametrize("outer_split", ["train", "outer_valid"])
-def test_scoring_is_on_data_of_no_gradient(task, mixture, thetas, outer_split):
+def test_scoring_is_on_data_of_no_gradient(
+    task, experiment, thetas, outer_split
+):
     estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
-    own = Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 2)
-    slots = own.outer_update.blank_slots(MEMBERS)
-    trainers = (thetas, np.ones(MEMBERS, np.float32))
-    trained = own.replicas.broadcast(
-        (thetas, slots, np.zeros(MEMBERS, np.int32), trainers)
-    )
+    own = Devices(experiment(estimator), make_strategy(1))
     used = []
     for function, args in (
         (
-            own.tasks[0].outer_step,
-            (*trained, *own.initial_states(), SEEDS[0]),
+            own.tasks[0].estimate,
+            (own.replicas.broadcast(thetas), *own.initial_states(), SEEDS[0]),
         ),
         (own.tasks[0].score, (thetas, SEEDS[0], tf.constant(1))),
     ):
@@ -253,31 +259,23 @@ def test_scoring_is_on_data_of_no_gradient(task, mixture, thetas, outer_split):
     "outer_split, programs", [("outer_valid", 1), ("train", 2)]
 )
 def test_estimate_and_scoring_share_what_is_compiled(
-    mixture, outer_split, programs
+    experiment, outer_split, programs
 ):
     estimator = dataclasses.replace(ESTIMATOR, outer_split=outer_split)
-    own = Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 4)
+    own = Devices(experiment(estimator, score_problems=4), make_strategy(1))
     assert own.tasks[0].scoring.particles == MEMBERS * 2 * estimator.pairs
-    assert own.tasks[0].inner_run.num_programs == programs
+    assert own.tasks[0].run.num_programs == programs
 
 
-def test_scores_do_not_depend_on_the_rounds(mixture, thetas):
-    estimator = dataclasses.replace(ESTIMATOR, pairs=1)
+def test_scores_do_not_depend_on_the_rounds(experiment, thetas):
     four, two_by_two = (
-        Program(make_strategy(1), RULE, RULE, mixture, estimator, MEMBERS, 4)
-        for estimator in (ESTIMATOR, estimator)
+        Devices(experiment(estimator, score_problems=4), make_strategy(1))
+        for estimator in (ESTIMATOR, dataclasses.replace(ESTIMATOR, pairs=1))
     )
-    assert four.tasks[0].scoring.problems_a_round == 4
-    assert two_by_two.tasks[0].scoring.problems_a_round == 2
+    assert four.tasks[0].scoring.problems_per_round == 4
+    assert two_by_two.tasks[0].scoring.problems_per_round == 2
     scores = [own.score(thetas, SEEDS[0]) for own in (four, two_by_two)]
     assert_close(scores[1], scores[0], rtol=1e-5)
-
-
-def test_inner_steps_are_counted(program):
-    # 2 members, 2 pairs, 2 sides, 4 steps; 2 members, 2 problems, 8 steps.
-    for replicas in (1, 2):
-        assert program(replicas).inner_steps_per_outer_step == 32
-        assert program(replicas).inner_steps_per_scoring == 32
 
 
 @pytest.mark.parametrize(
@@ -285,15 +283,42 @@ def test_inner_steps_are_counted(program):
     [
         (3, 2, "`pairs` must be >= 1 and divisible by .*replicas, 2.*pairs=3"),
         (2, 3, "`score_problems` must be .*divisible.*score_problems=3"),
-        (2, 0, "`score_problems` must be >= 1.*score_problems=0"),
-        (2, -2, "`score_problems` must be >= 1.*score_problems=-2"),
     ],
 )
-def test_what_replicas_cannot_share_is_refused(
-    mixture, pairs, score_problems, message
+def test_refuses_what_replicas_cannot_share(
+    experiment, pairs, score_problems, message
 ):
     estimator = PES(pairs=pairs, horizon=8, truncation=4)
     with pytest.raises(ValueError, match=message):
-        Program(
-            make_strategy(2), RULE, RULE, mixture, estimator, 2, score_problems
-        )
+        Devices(experiment(estimator, score_problems), make_strategy(2))
+
+
+def test_like_experiments_are_compiled_once():
+    strategy, one_replica = make_strategy(1), tf.distribute.get_strategy()
+    name = "keras_lopt.training.devices.devices.Devices"
+    with mock.patch(name, lambda *args: object()), reuse_compiled():
+        first = devices_of(tiny.experiment(), strategy)
+        for like in ({}, {"seed": 1}, {"selection": NoSelection()}):
+            assert devices_of(tiny.experiment(**like), strategy) is first
+        assert devices_of(tiny.experiment(), one_replica) is first
+        for unlike in (
+            {"rule": RULE},
+            {"task": tasks.wine_mlp},
+            {"estimator": ESTIMATOR},
+            {"teachers": SelfTraining(antisymmetric=False)},
+            {"schedule": Schedule(population=4)},
+        ):
+            other = devices_of(tiny.experiment(**unlike), strategy)
+            assert other is not first
+        assert devices_of(tiny.experiment(), make_strategy(2)) is not first
+
+
+def test_a_context_of_reuse_begins_and_ends_empty():
+    name = "keras_lopt.training.devices.devices.Devices"
+    with mock.patch(name, lambda *args: object()), reuse_compiled():
+        first = devices_of(tiny.experiment())
+        with reuse_compiled():
+            second = devices_of(tiny.experiment())
+            assert devices_of(tiny.experiment()) is second
+        assert devices_of(tiny.experiment()) is first
+    assert second is not first

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""How well do learned optimizers train learned optimizers?
+"""How well do learned optimizers teach learned optimizers?
 
-  python tests/benchmarks/trainer_quality.py colab/results/self_training_*
+  python tests/benchmarks/teacher_quality.py colab/results/self_training_*
 
-Trainers: random thetas; the best of many random thetas at training a model, as
-a population begins with; the members of the folders or optimizer files given;
-Adam. Each trains copies of one theta, the very best of the random ones, for 60
-outer steps of the quickstart, with 8 update multipliers, without selection, all
-on the same problems and random numbers. Printed is the held-out loss of the
-best copy, over whole runs: lower is a better trainer.
+Teachers are random thetas; of many random thetas the best at training a model,
+which a population begins with; the members of the given folders or optimizer
+files; and Adam. Each teaches copies of one theta, the very best of the random
+ones, for 60 outer steps of the quickstart, with 8 update multipliers and
+without selection, all on the same problems and random numbers. Prints the
+held-out loss of the best copy, over whole runs: a better teacher has a lower
+one.
 """
 
 import argparse
@@ -22,14 +23,14 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MULTIPLIERS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 ADAM_RATE = 3e-3  # times the multipliers: from 3e-4 to 0.9
-BEST = 4  # how many of the best random thetas train
+BEST = 4  # how many of the best random thetas teach
 
 
-def make_trainer(trainers, count, seed):
-    """The quickstart's `PopulationTrainer` with `count` trainers."""
+def make_trainer(teachers, count, seed):
+    """The quickstart's `PopulationTrainer` with `count` teachers."""
     from keras_lopt import estimators, population, rules, tasks, training
 
-    return training.PopulationTrainer(
+    experiment = training.Experiment(
         rule=rules.get("fused"),
         task=tasks.digits_mlp(size=8, hidden=(32,), batch_size=64),
         estimator=estimators.PES(
@@ -41,21 +42,22 @@ def make_trainer(trainers, count, seed):
             outer_steps=10,
             redraw_every=10**6,
         ),
-        trainers=trainers,
+        teachers=teachers,
         selection=population.NoSelection(),
         mutation=population.Grid(MULTIPLIERS),
         seed=seed,
     )
+    return training.PopulationTrainer(experiment)
 
 
-def given_trainers(thetas):
-    """Trainers [t, d], each of as many members as there are multipliers."""
+def given_teachers(thetas):
+    """Teachers with thetas [t, d]; each has one member per multiplier."""
     from keras_lopt import population
 
-    class Given(population.Trainers):
+    class Given(population.Teachers):
         def draw(self, members, memory, rng):
             drawn = np.repeat(thetas, len(MULTIPLIERS), axis=0)
-            return population.Teachers.with_parents_multipliers(
+            return population.DrawnTeachers.with_parents_multipliers(
                 drawn, np.full(len(members.ids), -1)
             )
 
@@ -63,13 +65,13 @@ def given_trainers(thetas):
 
 
 def quality(trainer, start, outer_steps):
-    """Held-out losses [trainers, multipliers] of copies of theta `start`."""
+    """Held-out losses [teachers, multipliers] of copies of theta `start`."""
     trainer.fit(0)
-    thetas = np.tile(start, (trainer.schedule.population, 1))
-    trainer.members = dataclasses.replace(
-        trainer.members, thetas=thetas.astype(np.float32)
-    )
-    trainer.fit(outer_steps // trainer.schedule.outer_steps)
+    schedule = trainer.experiment.schedule
+    thetas = np.tile(start, (schedule.population, 1)).astype(np.float32)
+    members = dataclasses.replace(trainer.members, thetas=thetas)
+    trainer.state = trainer.state.replace(members=members)
+    trainer.fit(outer_steps // schedule.outer_steps)
     return np.reshape(trainer.members.scores, [-1, len(MULTIPLIERS)])
 
 
@@ -89,13 +91,13 @@ def main():
     names += args.members
     vector = rules.ThetaVector(rules.get("fused"))
     thetas = np.zeros([len(names), vector.size], np.float32)
-    trainer = make_trainer(given_trainers(thetas), len(names), args.seed)
+    trainer = make_trainer(given_teachers(thetas), len(names), args.seed)
     trainer.fit(0)
     randoms = trainer.members.thetas
     order = np.argsort(trainer.members.scores)
     start = randoms[order[0]]
     print(
-        f"To be trained: the best of {len(randoms)} random thetas, with a "
+        f"To be taught: the best of {len(randoms)} random thetas, with a "
         f"held-out loss of {trainer.members.scores[order[0]]:.4f}"
     )
     thetas[: args.random] = randoms[: args.random]
@@ -104,8 +106,8 @@ def main():
         theta = checkpoints.load(path)[1]
         thetas[args.random + BEST + i] = vector.pack(theta)
     losses = quality(trainer, start, args.outer_steps)
-    adam = population.FixedTrainer(
-        trainer=rules.get("adam", learning_rate=ADAM_RATE)
+    adam = population.FixedTeacher(
+        teacher=rules.get("adam", learning_rate=ADAM_RATE)
     )
     adam = quality(make_trainer(adam, 1, args.seed), start, args.outer_steps)
     for name, row in zip([*names, "Adam"], [*losses, *adam]):

@@ -5,13 +5,13 @@ import os
 import pytest
 import tensorflow as tf
 
-from keras_lopt.training import strategy
-from keras_lopt.training.strategy import make_strategy
+from keras_lopt.training import make_strategy
+from keras_lopt.training.devices import strategy
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    """No setting of this machine matters, and none is changed."""
+    """Neither reads nor changes the settings of this machine."""
     tf.config.list_logical_devices()  # From now on the devices are fixed.
     for name in ("TF_CONFIG", "TPU_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -89,7 +89,7 @@ def test_auto_takes_the_best_there_is(devices, available, best):
     assert strategy._best_available() == best
 
 
-def test_auto_takes_a_tpu_that_has_a_name(devices, monkeypatch):
+def test_auto_takes_the_tpu_that_the_environment_names(devices, monkeypatch):
     devices(GPU=1)
     monkeypatch.setenv("TPU_NAME", "somewhere")
     assert strategy._best_available() == "tpu"
@@ -104,7 +104,7 @@ def test_without_accelerators_there_is_one_replica(devices, name):
 
 
 @pytest.mark.parametrize("name", ["cpu", "multi_worker"])
-def test_products_keep_to_the_core_of_their_call(monkeypatch, name):
+def test_a_product_uses_one_core(monkeypatch, name):
     monkeypatch.setenv("TF_CONFIG", "{}")
     for _ in range(2):
         assert make_strategy(name).num_replicas_in_sync == 1
@@ -112,7 +112,7 @@ def test_products_keep_to_the_core_of_their_call(monkeypatch, name):
 
 
 @pytest.mark.parametrize("name", ["cpu", "multi_worker"])
-def test_whole_loops_are_a_flag(monkeypatch, name):
+def test_whole_loops_set_a_flag_of_xla(monkeypatch, name):
     monkeypatch.setenv("TF_CONFIG", "{}")
     for whole_loops in (True, True, False):  # The last changes nothing.
         make_strategy(name, whole_loops)
@@ -122,7 +122,7 @@ def test_whole_loops_are_a_flag(monkeypatch, name):
         )
 
 
-def test_options_that_are_set_stay(monkeypatch):
+def test_extra_options_that_are_set_are_kept(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_backend_extra_options=a=1")
     make_strategy("cpu", whole_loops=True)
     assert os.environ["XLA_FLAGS"] == (
@@ -130,7 +130,7 @@ def test_options_that_are_set_stay(monkeypatch):
     )
 
 
-def test_flags_that_are_set_stay(monkeypatch):
+def test_flags_that_are_set_are_kept(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--a=1")
     make_strategy("cpu")
     assert os.environ["XLA_FLAGS"] == "--a=1 --xla_cpu_multi_thread_eigen=false"

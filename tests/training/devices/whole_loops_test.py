@@ -1,4 +1,4 @@
-"""Tasks that are slow where XLA makes one function of a loop."""
+"""Which tasks XLA slows down when it makes one function of a loop."""
 
 import os
 import sys
@@ -9,9 +9,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lopt import config, tasks, training
+from keras_lopt import config, tasks
 from keras_lopt.tasks import Mixture
-from keras_lopt.training.whole_loops import slow_flops, warn_of_slow_tasks
+from keras_lopt.training.devices.whole_loops import (
+    slow_flops,
+    warn_of_slow_tasks,
+)
 from tests import tiny
 
 
@@ -33,8 +36,8 @@ def test_large_products_are_counted(hidden, batch_size, products):
     assert slow_flops(task) == expected
 
 
-def test_keras_s_dense_layer_has_slow_products():
-    """Its gradient's: of the kernel's transpose, and of the inputs'."""
+def test_the_gradient_of_keras_s_dense_layer_is_slow():
+    """Its products are of the transposed kernel and the transposed inputs."""
     inputs = np.ones([8, 4], np.float32)
 
     def model_fn():
@@ -50,7 +53,7 @@ def test_convolutions_are_slow():
     assert slow_flops(tasks.registry.family("conv_pooling").sample(0)) > 0
 
 
-def test_a_slow_task_is_warned_of():
+def test_warns_of_a_slow_task():
     fast = tasks.digits_mlp()
     slow = tasks.digits_mlp(hidden=(128,))
     with pytest.warns(UserWarning, match="`whole_loops` is for .*64-128-10"):
@@ -67,11 +70,10 @@ def run(out_dir, whole_loops):
         f"training.run.whole_loops = {whole_loops}",
     ]
     config.load(["tiny.gin"], bindings, str(tiny.CONFIGS))
-    with tiny.sharing_programs():
-        config.call(training.run, str(out_dir), "cpu")
+    tiny.run_loaded(out_dir)
 
 
-def test_whole_loops_are_set_and_their_slow_tasks_looked_for(tmp_path):
+def test_whole_loops_are_set_before_slow_tasks_are_warned_of(tmp_path):
     flags = []
     module = sys.modules["keras_lopt.training.run"]
     with mock.patch.object(

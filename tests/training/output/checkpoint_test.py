@@ -2,44 +2,72 @@
 
 import os
 import pathlib
+import types
 import warnings
 
 import keras
 import numpy as np
 import pytest
 
-from keras_lopt.training import TrainingCheckpoint
+from keras_lopt.population import Members
+from keras_lopt.training import PopulationState, TrainingCheckpoint
 from tests import tiny
+
+
+class FakeReplicas:
+    """Replicas whose values are arrays already."""
+
+    def gather(self, state):
+        return state
+
+    def scatter(self, state):
+        return state
+
+
+def state_of(generation, size=6):
+    """A `PopulationState` of random and of odd values."""
+    rng = np.random.default_rng(generation)
+    values = rng.normal(size=size).astype(np.float32)
+    values[:3] = np.nan, np.inf, -np.inf
+    nested = [(np.float64(0.1), np.int32([[1], [2]])), np.bool_(True)]
+    return PopulationState(
+        generation=generation,
+        seconds=0.5 * generation,
+        members=Members.initial(
+            values[:, None], {"nested": nested}, np.arange(size) * 2**40
+        ),
+        memory={"merits": rng.normal(size=3)},
+        inner_states=[nested],
+        task_steps=np.array([generation]),
+        history=[{"generation": g} for g in range(generation + 1)],
+    )
 
 
 class FakeTrainer:
     """What `TrainingCheckpoint` needs of a trainer."""
 
     def __init__(self, size=6):
-        self.generation = 0
-        self.history = []
         self.size = size
-        self.restored = 0
+        self.state = self._begun = state_of(0, size)
+        self.devices = types.SimpleNamespace(replicas=FakeReplicas())
+
+    def compile(self):
+        pass
 
     def train_to(self, generation):
-        self.generation = generation
-        self.history = [{"generation": g} for g in range(generation + 1)]
+        self.state = state_of(generation, self.size)
 
-    def get_state(self):
-        rng = np.random.default_rng(self.generation)
-        values = rng.normal(size=self.size).astype(np.float32)
-        values[:3] = np.nan, np.inf, -np.inf
-        return {
-            "generation": np.int64(self.generation),
-            "members": {"thetas": values, "ids": np.arange(4) * 2**40},
-            "nested": [(np.float64(0.1), np.int32([[1], [2]])), np.bool_(True)],
-        }
+    @property
+    def generation(self):
+        return self.state.generation
 
-    def set_state(self, state, history):
-        self.generation = int(state["generation"])
-        self.history = history
-        self.restored += 1
-        assert tiny.leaves(state) == tiny.leaves(self.get_state())
+    @property
+    def history(self):
+        return self.state.history
+
+    @property
+    def was_restored(self):
+        return self.state is not self._begun
 
 
 def saved(folder, generations, **settings):
@@ -56,6 +84,10 @@ def restored(folder):
     """A new trainer, as the checkpoints in `folder` make it."""
     trainer = FakeTrainer()
     assert TrainingCheckpoint(trainer, str(folder)).restore()
+    assert trainer.was_restored
+    expected = state_of(trainer.generation).to_arrays(FakeReplicas())
+    assert tiny.leaves(tiny.arrays(trainer)) == tiny.leaves(expected)
+    assert trainer.state.seconds == 0.5 * trainer.generation
     return trainer
 
 
@@ -91,17 +123,17 @@ TEARS = {
 tears = pytest.mark.parametrize("tear", TEARS.values(), ids=TEARS)
 
 
-def test_nothing_there(tmp_path):
+def test_an_empty_folder_has_nothing_to_restore(tmp_path):
     trainer = FakeTrainer()
     checkpoint = TrainingCheckpoint(trainer, str(tmp_path / "none"))
     assert not checkpoint.exists()
     assert checkpoint.restore() is False
-    assert not trainer.restored
+    assert not trainer.was_restored
 
 
 def test_restores_the_newest_bit_for_bit(tmp_path):
     before = saved(tmp_path, [1, 2, 3])
-    after = restored(tmp_path)  # `set_state` compares the arrays.
+    after = restored(tmp_path)  # This compares the arrays.
     assert after.generation == 3
     assert after.history == before.history
 
@@ -111,20 +143,20 @@ def test_the_newest_is_the_one_with_the_highest_number(tmp_path):
     assert restored(tmp_path).generation == 11
 
 
-def test_keeps_as_many_as_told(tmp_path):
+def test_keeps_only_the_newest(tmp_path):
     saved(tmp_path, range(6), keep=2)
     kept = sorted(path.name for path in tmp_path.glob("*.index"))
     assert kept == ["ckpt-4.index", "ckpt-5.index"]
 
 
 @pytest.mark.parametrize("name", ["a b", "*", "ünï"])
-def test_folder_names_are_taken_as_they_are(tmp_path, name):
+def test_a_folder_may_have_any_name(tmp_path, name):
     folder = tmp_path / name
     saved(folder, [1, 2])
     assert restored(folder).generation == 2
 
 
-def test_other_files_are_no_checkpoints(tmp_path):
+def test_other_files_are_ignored(tmp_path):
     saved(tmp_path, [1])
     for name in ("best.index", "ckpt-2.index.tmp", "ckpt-x.index"):
         (tmp_path / name).write_text("not a checkpoint")
@@ -133,7 +165,7 @@ def test_other_files_are_no_checkpoints(tmp_path):
 
 
 @tears
-def test_a_torn_newest_one_is_skipped_with_a_warning(tmp_path, tear):
+def test_a_torn_checkpoint_is_skipped_with_a_warning(tmp_path, tear):
     saved(tmp_path, [4, 5, 6])
     tear(tmp_path, 6)
     with pytest.warns(UserWarning) as caught:
@@ -146,7 +178,7 @@ def test_a_torn_newest_one_is_skipped_with_a_warning(tmp_path, tear):
     assert "\n" not in str(warning.message)
 
 
-def test_two_torn_ones_are_skipped(tmp_path):
+def test_two_torn_checkpoints_are_skipped(tmp_path):
     saved(tmp_path, [4, 5, 6])
     truncate(data_file(tmp_path, 6), 0.3)
     truncate(index_file(tmp_path, 5), 0.3)
@@ -157,7 +189,7 @@ def test_two_torn_ones_are_skipped(tmp_path):
 
 
 @tears
-def test_no_intact_one_is_an_error(tmp_path, tear):
+def test_is_an_error_if_no_checkpoint_is_intact(tmp_path, tear):
     saved(tmp_path, [1, 2])
     for generation in (1, 2):
         tear(tmp_path, generation)
@@ -173,10 +205,10 @@ def test_no_intact_one_is_an_error(tmp_path, tear):
     assert message.startswith(f"`out_dir` has checkpoints in {tmp_path}, but")
     assert "['ckpt-2', 'ckpt-1']" in message
     assert "--resume=never" in message
-    assert not trainer.restored
+    assert not trainer.was_restored
 
 
-def test_goes_on_over_a_torn_one(tmp_path):
+def test_training_overwrites_a_torn_checkpoint(tmp_path):
     saved(tmp_path, [1, 2, 3])
     truncate(data_file(tmp_path, 3), 0.5)
     trainer = FakeTrainer()
@@ -193,7 +225,7 @@ def test_goes_on_over_a_torn_one(tmp_path):
         assert restored(tmp_path).generation == 3
 
 
-def test_checkpoints_of_other_shapes_are_not_read(tmp_path):
+def test_checkpoints_of_other_shapes_are_refused(tmp_path):
     saved(tmp_path, [1])
     trainer = FakeTrainer(size=7)
     checkpoint = TrainingCheckpoint(trainer, str(tmp_path))
@@ -202,7 +234,7 @@ def test_checkpoints_of_other_shapes_are_not_read(tmp_path):
         pytest.raises(ValueError, match="none can be read"),
     ):
         checkpoint.restore()
-    assert not trainer.restored
+    assert not trainer.was_restored
 
 
 def test_continues_from_every_generation_bit_for_bit(tmp_path):
@@ -214,6 +246,7 @@ def test_continues_from_every_generation_bit_for_bit(tmp_path):
     )
     whole.fit(generations, [save])
     history = tiny.without_clock(whole.history)
+    expected = tiny.leaves(tiny.arrays(whole))
     for generation in reversed(range(generations + 1)):
         part = tiny.trainer()
         TrainingCheckpoint(part, str(tmp_path)).restore()
@@ -221,20 +254,6 @@ def test_continues_from_every_generation_bit_for_bit(tmp_path):
         assert part.history == whole.history[: generation + 1]
         part.fit(generations)
         assert tiny.without_clock(part.history) == history
-        assert tiny.leaves(part.get_state()) == tiny.leaves(whole.get_state())
+        assert tiny.leaves(tiny.arrays(part)) == expected
         for path in pathlib.Path(tmp_path).glob(f"ckpt-{generation}.*"):
             path.unlink()
-
-
-def test_state_is_a_copy_that_later_training_leaves_alone():
-    trainer = tiny.trainer()
-    trainer.fit(1)
-    state, history = trainer.get_state(), list(trainer.history)
-    before = tiny.leaves(state)
-    trainer.fit(3)
-    after = tiny.leaves(trainer.get_state())
-    assert tiny.leaves(state) == before != after
-    trainer.set_state(state, history)
-    assert trainer.generation == 1
-    trainer.fit(3)
-    assert tiny.leaves(trainer.get_state()) == after

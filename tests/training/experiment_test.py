@@ -1,0 +1,137 @@
+"""`Experiment`: its defaults, its checks, and its description."""
+
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_lopt import rules, tasks
+from keras_lopt.population import (
+    Elitist,
+    FixedTeacher,
+    League,
+    LogNormal,
+    SelfTraining,
+)
+from keras_lopt.training import Experiment, Schedule
+from tests import tiny
+
+
+def test_defaults_are_self_training_by_a_league():
+    experiment = Experiment(
+        rule=tiny.RULE, task=tiny.task, estimator=tiny.ESTIMATOR
+    )
+    assert experiment.schedule == Schedule()
+    assert experiment.teachers == League()
+    assert experiment.selection == Elitist()
+    assert experiment.mutation == LogNormal()
+    assert experiment.seed == 0
+
+
+OBJECTS = [
+    *("rule", "estimator", "schedule"),
+    *("teachers", "selection", "mutation"),
+]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@pytest.mark.parametrize("value", ["mine", None])
+def test_refuses_arguments_of_another_type(name, value):
+    with pytest.raises(
+        ValueError, match=f"`{name}` must be a .*Received: {name}={value!r}"
+    ):
+        tiny.experiment(**{name: value})
+
+
+@pytest.mark.parametrize("task", ["mine", None, lambda: None, lambda: "mine"])
+def test_refuses_what_is_no_task(task):
+    with pytest.raises(
+        ValueError, match="`task` must be a `tasks.Task`, .*Received: task="
+    ):
+        tiny.experiment(task=task)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, "3", 1.0, None])
+def test_refuses_bad_seeds(seed):
+    with pytest.raises(
+        ValueError, match=f"`seed` must be an integer in .*seed={seed!r}"
+    ):
+        tiny.experiment(seed=seed)
+
+
+def test_refuses_a_population_that_cannot_be_selected():
+    with pytest.raises(ValueError, match="`population` must be 1 or such that"):
+        tiny.experiment(schedule=Schedule(population=6))
+
+
+@pytest.mark.parametrize("missing", ["inner_valid", "outer_valid"])
+def test_refuses_data_without_a_split(missing):
+    """The estimator takes its outer loss on 'outer_valid'."""
+    splits = ["train", "test", "inner_valid", "outer_valid"]
+    splits.remove(missing)
+    dataset = tasks.Dataset(
+        *("mine", np.zeros([8, 3], np.float32), np.arange(8) % 2, 2),
+        {split: (2 * i, 2) for i, split in enumerate(splits)},
+    )
+
+    def model_fn():
+        return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(
+        ValueError,
+        match="`splits` of dataset 'mine' must have 'train', 'inner_valid' "
+        r"\(for scores\) and `outer_split`, 'outer_valid'. Received: \[",
+    ):
+        tiny.experiment(task=tasks.Task("mine", model_fn, loss, dataset, 2))
+
+
+def test_a_task_may_be_given_or_made():
+    task = tiny.task()
+    made, given, mixed = (
+        tiny.experiment(task=value)
+        for value in (lambda: task, task, tasks.Mixture.of(task))
+    )
+    for experiment in (made, given, mixed):
+        assert experiment.mixture.tasks[0] is task
+        assert experiment.describe() == given.describe()
+
+
+def test_teachers_say_their_rule():
+    adam = rules.get("adam")
+    by_teachers = {
+        SelfTraining(): rules.AntisymmetricRule(tiny.RULE),
+        SelfTraining(antisymmetric=False): tiny.RULE,
+        FixedTeacher(teacher=adam): adam,
+    }
+    for teachers, rule in by_teachers.items():
+        assert tiny.experiment(teachers=teachers).teacher_rule == rule
+
+
+def test_inner_steps_are_counted():
+    experiment = tiny.experiment()
+    # 4 members, 2 pairs, 2 sides, 2 steps; 4 members, 1 problem, 4 steps.
+    assert experiment.inner_steps_per_outer_step == 4 * 2 * 2 * 2
+    assert experiment.inner_steps_per_scoring == 4 * 1 * 4
+    other = tasks.wine_mlp(hidden=(2,))
+    mixture = tasks.Mixture([tiny.task(), other], (1.0, 1.0))
+    two = tiny.experiment(task=mixture)
+    assert two.inner_steps_per_outer_step == 4 * 2 * 2 * 2
+    assert two.inner_steps_per_scoring == 2 * 4 * 1 * 4
+
+
+def test_description_is_json_of_all_settings():
+    theta = tiny.RULE.init_theta(5)
+    teachers = FixedTeacher(teacher=tiny.RULE, theta=theta)
+    described = tiny.experiment(teachers=teachers, seed=3).describe()
+    fields = [field.name for field in dataclasses.fields(Experiment)]
+    assert sorted(described) == sorted(fields)
+    assert described["seed"] == 3
+    assert described["schedule"] == {
+        "type": "Schedule",
+        **dataclasses.asdict(tiny.SCHEDULE),
+    }
+    assert described["teachers"]["theta"]["w0"] == theta["w0"].tolist()
+    assert json.loads(json.dumps(described))["estimator"]["type"] == "PES"
