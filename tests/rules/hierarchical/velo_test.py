@@ -1,4 +1,4 @@
-"""The velo rule beyond its trace: its flags, its inputs, its sizes."""
+"""The velo rule beyond its trace: flags, inputs and sizes."""
 
 import keras
 import numpy as np
@@ -6,14 +6,15 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
-from keras_lopt.rules import progress, velo_inputs
+from keras_lopt.rules.hierarchical import velo
+from keras_lopt.rules.memory import progress
 from tests import small_rules
 
 SIGNALS = {"horizon": 50, "train_loss": 1.0}
 
 
 def run(rule, tensors, num_steps=5):
-    """Params and slots after steps of a falling loss."""
+    """Params and slots after steps with a falling loss."""
     theta = rule.init_theta(0)
     params = [tf.constant(p) for p in tensors]
     slots = rule.init_slots(theta, params)
@@ -32,12 +33,12 @@ def run(rule, tensors, num_steps=5):
         ({"lstm_units": 64, "bank_size": 32}, 46_337),
     ],
 )
-def test_its_theta_has_the_published_size(config, size):
+def test_theta_has_the_size_of_the_paper(config, size):
     rule = rules.get("velo", **config)
     assert sum(np.prod(s) for s in rule.theta_shapes().values()) == size
 
 
-def test_a_layer_of_theta_does_not_change_the_updates(rng, random_tensors):
+def test_the_unused_layer_does_not_change_the_updates(rng, random_tensors):
     rule, tensors = small_rules.small_rule("velo"), random_tensors(rng)
     theta = rule.init_theta(0)
     changed = {
@@ -52,7 +53,7 @@ def test_a_layer_of_theta_does_not_change_the_updates(rng, random_tensors):
         np.testing.assert_array_equal(delta, other)
 
 
-def test_the_factor_on_the_bank_is_a_hyperparameter(rng, random_tensors):
+def test_bank_mult_scales_the_weights_of_the_bank(rng, random_tensors):
     tensors = random_tensors(rng)
     rule = small_rules.small_rule("velo", bank_mult=1.0)
     theta = rule.init_theta(0)
@@ -69,7 +70,7 @@ def test_the_factor_on_the_bank_is_a_hyperparameter(rng, random_tensors):
         np.testing.assert_allclose(delta, other, rtol=1e-4, atol=1e-9)
 
 
-def test_a_frozen_state_of_the_lstm_stays(rng, random_tensors):
+def test_a_frozen_lstm_state_does_not_change(rng, random_tensors):
     tensors = random_tensors(rng)
     rule = small_rules.small_rule("velo", frozen_lstm_state=True)
     _, slots = run(rule, tensors)
@@ -79,7 +80,7 @@ def test_a_frozen_state_of_the_lstm_stays(rng, random_tensors):
     assert np.any(moving["lstm"]["hidden"] != 0.0)
 
 
-def test_the_loss_buffer_spans_the_horizon_or_what_is_set():
+def test_the_loss_buffer_spans_the_horizon_or_the_length_set():
     for horizon in (10, 1000):
         buffer = progress.init_loss_buffer()
         decays = progress._loss_decays(horizon)
@@ -107,7 +108,7 @@ def test_a_jump_of_the_loss_is_capped():
     np.testing.assert_allclose(buffer["means"], capped["means"], rtol=1e-4)
 
 
-def test_there_are_no_loss_features_before_the_third_loss():
+def test_loss_features_are_zero_before_the_third_loss():
     buffer = progress.init_loss_buffer()
     for count, loss in enumerate([3.0, 2.0, 1.5, 2.5], start=1):
         buffer = progress.update_loss_buffer(buffer, loss, 100)
@@ -116,10 +117,11 @@ def test_there_are_no_loss_features_before_the_third_loss():
         assert np.any(features != 0.0) == (count > 2)
 
 
-def test_loss_features_compare_means_that_start_unbiased():
+def test_loss_features_compare_unbiased_means():
     """Means of a loss that rises to a new level, by hand in float64.
 
-    The recorded trace has features of -1 only, for any correction of the start.
+    The recorded trace does not test this: its features are all -1, whatever
+    the correction of the start.
     """
     losses = [1.0, 1.04, 1.0, 1.3, 1.2, 1.5]  # Below the cap.
     decays = np.exp(-1.0 / np.logspace(1.0, 2.0, 10))
@@ -141,16 +143,16 @@ def test_loss_features_compare_means_that_start_unbiased():
     "shape, rank", [((), 0), ((1, 1), 0), ((1, 5), 1), ((2, 3, 4), 3)]
 )
 def test_the_rank_counts_dimensions_larger_than_one(shape, rank):
-    assert velo_inputs.effective_rank(shape) == rank
+    assert velo.effective_rank(shape) == rank
 
 
-def test_more_dimensions_than_were_foreseen_have_no_rank():
+def test_tensors_of_five_dimensions_are_trained():
     rule = small_rules.small_rule("velo")
     params, _ = run(rule, [np.ones((2,) * 5, np.float32)])
     assert np.all(np.isfinite(params[0]))
 
 
-def test_tensors_see_each_other(rng, random_tensors):
+def test_the_update_of_a_tensor_depends_on_the_others(rng, random_tensors):
     rule, tensors = small_rules.small_rule("velo"), random_tensors(rng)
     together, _ = run(rule, tensors)
     alone, _ = run(rule, tensors[:1])

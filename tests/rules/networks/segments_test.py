@@ -1,4 +1,4 @@
-"""Small tensors side by side, against each by itself."""
+"""Small tensors that share one run of the MLP, against each one alone."""
 
 import functools
 
@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
-from keras_lopt.rules import perceptron_rule, segments
+from keras_lopt.rules import perceptron_rule
+from keras_lopt.rules.networks import segments
 
 NAMES = ["fused", "mlp", "adafac_mlp"]
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=6)
@@ -28,14 +29,14 @@ PROPERTY = hypothesis.settings(max_examples=5, deadline=None, database=None)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def any_number_is_joined():
+def joining_starts_at_two_vectors():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(perceptron_rule, "FEWEST_JOINED", 2)
         yield
 
 
 def alone(rule, theta, grads, params, slots, signals):
-    """`rule.update` of one tensor after the other."""
+    """`rule.update`, called for one tensor at a time."""
     results = [
         rule.update(theta, [grad], [param], [tensor_slots], signals)
         for grad, param, tensor_slots in zip(grads, params, slots, strict=True)
@@ -44,7 +45,7 @@ def alone(rule, theta, grads, params, slots, signals):
 
 
 def trained(rule, update, tensors, num_steps=3):
-    """Deltas and slots after so many steps."""
+    """Deltas and slots after `num_steps` steps."""
     theta = {k: tf.constant(v) for k, v in rule.init_theta(1).items()}
     params = [tf.constant(t) for t in tensors]
     slots = rule.init_slots(theta, params)
@@ -78,7 +79,9 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("name", NAMES)
 @PROPERTY
 @hypothesis.given(shapes=SHAPES, seed=st.integers(0, 1000))
-def test_together_is_each_alone(name, is_compiled, shapes, seed):
+def test_joined_tensors_are_updated_as_if_alone(
+    name, is_compiled, shapes, seed
+):
     rule, tensors = rules.get(name, step_mult=0.1), draw(shapes, seed)
     together = rule.update
     if is_compiled:
@@ -88,7 +91,7 @@ def test_together_is_each_alone(name, is_compiled, shapes, seed):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_many_vectors_under_xla(name):
+def test_many_vectors_under_xla_are_updated_as_if_alone(name):
     rule = rules.get(name, step_mult=0.1)
     tensors = draw([(50 + i % 7,) for i in range(20)])
     together = tf.function(rule.update, jit_compile=True, autograph=False)
@@ -97,7 +100,7 @@ def test_many_vectors_under_xla(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_not_a_number_stays_in_its_tensor(name):
+def test_a_nan_stays_in_its_own_tensor(name):
     rule, tensors = rules.get(name), draw([(5,), (30,), (12,)])
     expected, _ = trained(rule, rule.update, tensors)
     tensors[1][3] = np.nan
@@ -108,7 +111,7 @@ def test_not_a_number_stays_in_its_tensor(name):
 
 
 def theta_gradient(update, rule, jit):
-    """Gradient of the squared deltas, summed, by theta."""
+    """Gradient of the sum of squared deltas with respect to theta."""
     tensors = [tf.constant(t) for t in draw([(30,), (7,), (1,), (12,)])]
     theta = {k: tf.constant(v) for k, v in rule.init_theta(0).items()}
     slots = rule.init_slots(theta, tensors)
@@ -125,7 +128,7 @@ def theta_gradient(update, rule, jit):
 
 @pytest.mark.parametrize("jit", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_gradients_go_through(name, jit):
+def test_gradients_of_joined_tensors_equal_those_of_each_alone(name, jit):
     rule = rules.get(name, step_mult=1.0)
     found = theta_gradient(rule.update, rule, jit)
     expected = theta_gradient(functools.partial(alone, rule), rule, False)
@@ -143,12 +146,14 @@ def test_gradients_go_through(name, jit):
     ],
 )
 @pytest.mark.parametrize("name", NAMES)
-def test_many_vectors_or_tiny_ones_are_joined(name, sizes, joined, monkeypatch):
-    found, plain = [], segments.normalized_perceptron
+def test_only_many_vectors_or_tiny_ones_are_joined(
+    name, sizes, joined, monkeypatch
+):
+    found, plain = [], segments.perceptron_in_segments
     monkeypatch.setattr(perceptron_rule, "FEWEST_JOINED", 8)
     monkeypatch.setattr(
         segments,
-        "normalized_perceptron",
+        "perceptron_in_segments",
         lambda places, *args: (
             found.append(places.sizes) or plain(places, *args)
         ),
@@ -160,7 +165,7 @@ def test_many_vectors_or_tiny_ones_are_joined(name, sizes, joined, monkeypatch):
 
 @PROPERTY
 @hypothesis.given(sizes=SIZES)
-def test_what_is_split_is_what_was_joined(sizes):
+def test_split_undoes_join(sizes):
     places = segments.best(sizes)
     vectors = [np.full((2, n), i, np.float32) for i, n in enumerate(sizes)]
     joined = np.asarray(places.join(vectors))
@@ -173,7 +178,7 @@ def test_what_is_split_is_what_was_joined(sizes):
 
 @PROPERTY
 @hypothesis.given(sizes=SIZES, seed=st.integers(0, 100))
-def test_mean_squares_are_of_each_vector(sizes, seed):
+def test_mean_squares_are_those_of_each_vector(sizes, seed):
     places, rng = segments.best(sizes), np.random.default_rng(seed)
     columns = np.ones((3, places.heights.sum() * places.width), np.float32)
     means = []
@@ -191,24 +196,24 @@ def test_mean_squares_are_of_each_vector(sizes, seed):
     "sizes, width",
     [([166] * 60, 166), ([64, 128, 256, 10], 64), ([3072, 768, 768], 768)],
 )
-def test_rows_are_as_wide_as_pays(sizes, width):
+def test_the_cheapest_row_width_is_chosen(sizes, width):
     assert segments.best(sizes).width == width
 
 
-def test_number_of_vectors_must_match():
+def test_join_refuses_another_number_of_vectors():
     with pytest.raises(ValueError, match="argument 2 is longer"):
         segments.best([2, 3]).join([np.ones((1, 2), np.float32)])
 
 
-def test_large_vectors_are_left_alone(monkeypatch):
+def test_large_vectors_are_not_joined(monkeypatch):
     monkeypatch.setattr(perceptron_rule, "LARGEST_JOINED", 4)
-    monkeypatch.setattr(segments, "normalized_perceptron", None)
+    monkeypatch.setattr(segments, "perceptron_in_segments", None)
     rule = rules.get("fused")
     trained(rule, rule.update, draw([(5,), (4,), (6,)]), num_steps=1)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_vectors_of_nothing_are_no_obstacle(name):
+def test_empty_vectors_are_allowed(name):
     rule = rules.get(name)
     update = tf.function(rule.update, autograph=False)
     deltas, _ = trained(rule, update, draw([(3,), (0,), (2,)]), num_steps=1)

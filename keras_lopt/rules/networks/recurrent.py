@@ -1,12 +1,12 @@
-"""Linear layers and the LSTM that run over all tensors at once, [t, units].
+"""Linear layers and an LSTM that run over all t tensors at once: [t, units].
 
-Leaves of a layer are named `<layer>_w` and `<layer>_b`.
+The leaves of a layer are named `<layer>_w` and `<layer>_b`.
 """
 
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules.networks import truncated_normal
+from keras_lopt.rules.networks.layers import truncated_normal
 
 
 def linear_shapes(layer, fan_in, fan_out):
@@ -15,7 +15,7 @@ def linear_shapes(layer, fan_in, fan_out):
 
 
 def lstm_shapes(layer, inputs, units):
-    """Shapes of the leaves of one LSTM, its initial state included."""
+    """Shapes of the leaves of one LSTM, including its initial state."""
     return {
         **linear_shapes(layer, inputs + units, 4 * units),
         f"{layer}_hidden": (1, units),
@@ -40,7 +40,7 @@ def linear(theta, layer, x):
 
 
 def init_lstm_state(theta, layer, count):
-    """Hidden and cell state of `count` tensors: the learned one. [t, units]"""
+    """The learned initial state for `count` tensors, each part [t, units]."""
     return {
         state: ops.tile(
             ops.convert_to_tensor(theta[f"{layer}_{state}"], "float32"),
@@ -64,7 +64,7 @@ def lstm(theta, layer, x, state):
     """
     joined = ops.concatenate([x, state["hidden"]], axis=-1)
     gates = ops.split(linear(theta, layer, joined), 4, axis=-1)
-    write, value, forget, read = gates  # Order of the published weights.
+    write, value, forget, read = gates  # Order of imported weights.
     kept = ops.sigmoid(forget + 1.0) * state["cell"]
     cell = kept + ops.sigmoid(write) * ops.tanh(value)
     return {"hidden": ops.sigmoid(read) * ops.tanh(cell), "cell": cell}

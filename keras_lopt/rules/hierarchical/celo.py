@@ -9,29 +9,29 @@ from typing import ClassVar
 
 from keras import ops
 
-from keras_lopt.rules import progress
-from keras_lopt.rules.hypernetwork import HypernetworkRule
+from keras_lopt.rules.hierarchical.hypernetwork import HypernetworkRule
 from keras_lopt.rules.hyperparameters import check_flags
+from keras_lopt.rules.memory import progress
 from keras_lopt.rules.registry import register
 
 
 @register("celo")
 @dataclasses.dataclass(frozen=True)
 class CeloRule(HypernetworkRule):
-    """`velo` with one MLP, whose learning rate follows from time and loss.
+    """`velo` with a single MLP and a learning rate set by time and loss.
 
     step = lr * o0 * exp(o1 * exp_mult) * step_mult * RMS of the parameter, for
-    outputs o of the MLP, and lr = exp(l) / 10 for the output l of the LSTM.
+    the outputs o0, o1 of the MLP; lr = exp(l) / 10 for the LSTM's output l.
 
     Args:
         lstm_units: Width of the LSTM.
-        bank_size: Number of MLPs, of which the LSTM chooses by a softmax.
-            Published weights have 1.
+        bank_size: Number of MLPs, which the LSTM mixes by a softmax. The
+            paper has 1.
         hidden_units: Width of their two hidden layers.
         step_mult: Scale of the step, in units of the parameter's RMS.
         exp_mult: Scale of the magnitude output inside the exponential.
-        is_scheduled: Whether there is lr. The first of the two phases of the
-            published training had none, to learn the MLP before the LSTM.
+        is_scheduled: Whether lr is used; otherwise it is 1. The paper trains
+            in two phases, and the first, without lr, trains only the MLP.
     """
 
     lstm_units: int = 64
@@ -45,7 +45,7 @@ class CeloRule(HypernetworkRule):
         check_flags(self, "is_scheduled")
 
     def lstm_rows(self, num_tensors):
-        # The LSTM sees the same of every tensor, and so ends in one state.
+        # The LSTM sees the same for every tensor, so one state is enough.
         return 1
 
     def lstm_inputs(self, params, tensors, shapes, shared):
@@ -54,7 +54,7 @@ class CeloRule(HypernetworkRule):
 
     def mixture(self, controls):
         if self.bank_size == 1:
-            return ops.ones_like(controls)  # Keras warns of such a softmax.
+            return ops.ones_like(controls)  # Keras warns about such a softmax.
         return ops.softmax(controls, axis=-1) / self.bank_size
 
     def rates(self, outputs):

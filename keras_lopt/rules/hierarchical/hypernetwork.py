@@ -7,31 +7,36 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import (
-    blocks,
-    grouped_mlp,
-    history,
-    networks,
-    progress,
-    recurrent,
-    velo_published,
-)
 from keras_lopt.rules.base import Rule, at_least_1d
 from keras_lopt.rules.hyperparameters import (
     check_counts,
     check_finite,
     check_positive,
+    of_rank,
 )
-from keras_lopt.rules.statistics import mean_square
+from keras_lopt.rules.memory import history, progress
+from keras_lopt.rules.memory.statistics import mean_square
+from keras_lopt.rules.networks import grouped, layers, recurrent
+from keras_lopt.rules.networks.normalized import normalized_perceptron
+
+#: Our layer -> its path in imported weights.
+_LAYER_PATHS = {
+    "mix": "linear_1",
+    "own": "linear_2",
+    "lstm": "rnn/linear",
+    "controls": "rnn_to_controls",
+    "lr": "step_size",
+    "unused": "linear",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class HypernetworkRule(Rule):
-    """An LSTM mixes a bank of MLPs, and sets learning rates, step by step.
+    """At every step, an LSTM mixes a bank of MLPs and sets learning rates.
 
     step = lr * o0 * exp(o1 * exp_mult) * step_mult * RMS of the parameter, for
-    outputs o of the MLP and lr of the LSTM. Subclasses say what the LSTM sees,
-    and what is made of its outputs.
+    the outputs o0, o1 of the MLP and lr of the LSTM. Subclasses define what
+    the LSTM sees and how its outputs are used.
     """
 
     lstm_units: int = 512
@@ -45,7 +50,11 @@ class HypernetworkRule(Rule):
         "horizon",
         "train_loss",
     )
-    published_optional: ClassVar[tuple[str, ...]] = velo_published.OPTIONAL
+    #: Weights of the layer `unused`, which does not change the updates.
+    published_optional: ClassVar[tuple[str, ...]] = (
+        "rnn_params/linear/w",
+        "rnn_params/linear/b",
+    )
     #: Number of the LSTM's inputs.
     num_inputs: ClassVar[int]
 
@@ -54,10 +63,11 @@ class HypernetworkRule(Rule):
         check_positive(self, "step_mult")
         check_finite(self, "exp_mult")
 
-    # What subclasses say. LSTMs run over t rows: one a tensor, or one for all.
+    # What subclasses define. The LSTM runs over t rows: one per tensor, or one
+    # for all tensors.
 
     def lstm_rows(self, num_tensors):
-        """t, for so many tensors."""
+        """Number of rows t for this number of tensors."""
         raise NotImplementedError
 
     def lstm_inputs(self, params, tensors, shapes, shared):
@@ -65,26 +75,26 @@ class HypernetworkRule(Rule):
 
         Args:
             params: List of [*shape], (1,) for a scalar.
-            tensors: List of slots, from before the update.
-            shapes: List of the shapes that the tensors have.
-            shared: Dict of [k]: features of the training's progress.
+            tensors: List of slots, before the update.
+            shapes: List of the tensors' own shapes.
+            shared: Dict of [k], features of the training's progress.
         """
         raise NotImplementedError
 
     def mixture(self, controls):
-        """Factors of the bank's MLPs from the LSTM's controls, [t, bank]."""
+        """Factors on the bank's MLPs from the LSTM's controls, [t, bank]."""
         raise NotImplementedError
 
     def rates(self, outputs):
-        """Learning rates from the LSTM's outputs for them, [t]."""
+        """Learning rates from the LSTM's outputs, [t]."""
         raise NotImplementedError
 
     def loss_span(self, horizon):
-        """Longest span of the running means of the loss, in steps."""
+        """Longest span of the loss's running means, in steps."""
         return horizon
 
     def next_lstm_state(self, old, new):
-        """The LSTM's state at the next step."""
+        """The state that the LSTM starts the next step from."""
         del old
         return new
 
@@ -99,13 +109,13 @@ class HypernetworkRule(Rule):
             **recurrent.lstm_shapes("lstm", units, units),
             **recurrent.linear_shapes("controls", units, self.bank_size),
             **recurrent.linear_shapes("lr", units, 1),
-            # Published weights have it; `update` does not use it.
+            # Imported weights have this layer; `update` does not use it.
             **recurrent.linear_shapes("unused", inputs, units),
         }
 
     @property
     def _bank_shapes(self):
-        return grouped_mlp.theta_shapes(self.hidden_units, (self.bank_size,))
+        return grouped.theta_shapes(self.hidden_units, (self.bank_size,))
 
     def theta_shapes(self):
         return {**self._layer_shapes, **self._bank_shapes}
@@ -113,15 +123,30 @@ class HypernetworkRule(Rule):
     def init_theta(self, seed):
         rng = np.random.default_rng(seed)
         layers = recurrent.init_layers(rng, self._layer_shapes)
-        return {**layers, **grouped_mlp.init_theta(rng, self._bank_shapes)}
+        return {**layers, **grouped.init_theta(rng, self._bank_shapes)}
 
     def published_paths(self):
-        bank = grouped_mlp.published_paths(self._bank_shapes)
-        return {**velo_published.paths(), **bank}
+        linear = {
+            f"{layer}_{kind}": f"rnn_params/{path}/{kind}"
+            for layer, path in _LAYER_PATHS.items()
+            for kind in ("w", "b")
+        }
+        states = {
+            f"lstm_{state}": f"lstm_init_state/{state}"
+            for state in ("hidden", "cell")
+        }
+        bank = grouped.published_paths(self._bank_shapes)
+        return {**linear, **states, **bank}
 
     @classmethod
     def published_config(cls, shapes):
-        return velo_published.config(shapes)
+        _, lstm_units = of_rank(2, shapes["lstm_init_state/hidden"])
+        bank_size, hidden_units, _ = of_rank(3, shapes["ff_mod_stack/~/w1"])
+        return {
+            "lstm_units": lstm_units,
+            "bank_size": bank_size,
+            "hidden_units": hidden_units,
+        }
 
     # Slots.
 
@@ -148,7 +173,7 @@ class HypernetworkRule(Rule):
             ]
             for tensors in (grads, params)
         )
-        grads = [grouped_mlp.clipped(grad) for grad in grads]
+        grads = [grouped.clipped(grad) for grad in grads]
         loss, shared = self._take_loss(slots["loss"], signals)
         inputs = self.lstm_inputs(params, slots["tensors"], shapes, shared)
         lstm = self._run_lstm(theta, inputs, slots["lstm"])
@@ -159,7 +184,7 @@ class HypernetworkRule(Rule):
         for i, (grad, old) in enumerate(
             zip(grads, slots["tensors"], strict=True)
         ):
-            row = i % inputs.shape[0]  # 0 if there is one for all tensors.
+            row = i % inputs.shape[0]  # 0 if all tensors share one row.
             tensor = history.update_history(old, grad)
             mlp = {leaf: value[row] for leaf, value in mlps.items()}
             step = rates[row] * self._direction(mlp, grad, params[i], tensor)
@@ -183,14 +208,14 @@ class HypernetworkRule(Rule):
         }
 
     def _run_lstm(self, theta, inputs, state):
-        """The LSTM on rows of inputs that saw each other. [t, units]"""
+        """The LSTM's new state. Each row of inputs also sees all the others."""
         told = ops.relu(recurrent.linear(theta, "mix", inputs))
         heard = ops.max(told, axis=0, keepdims=True)
         own = recurrent.linear(theta, "own", inputs)
         return recurrent.lstm(theta, "lstm", own + heard, state)
 
     def _mixed_mlps(self, theta, hidden):
-        """Leaves of the MLPs, each [t, ...]."""
+        """Leaves of the mixed MLPs, each [t, ...]."""
         controls = recurrent.linear(theta, "controls", hidden)
         factors = self.mixture(controls)  # [t, bank]
         mixed = {}
@@ -204,15 +229,15 @@ class HypernetworkRule(Rule):
 
     def _features(self, entries):
         scale = history.inverse_scale(entries)
-        return grouped_mlp.entry_features(entries, scale)
+        return grouped.entry_features(entries, scale)
 
     def _direction(self, mlp, grad, param, slots):
-        """The step before the learning rate. [n]"""
+        """The step without its learning rate. [n]"""
         scale = ops.sqrt(mean_square(param) + 1e-9) * self.step_mult
-        return scale * blocks.normalized_perceptron(
+        return scale * normalized_perceptron(
             mlp,
             self._features,
             history.history_entries(grad, param, slots),
             ops.zeros((0,)),
-            functools.partial(networks.step_of, exp_mult=self.exp_mult),
+            functools.partial(layers.step_of, exp_mult=self.exp_mult),
         )

@@ -1,7 +1,7 @@
-"""Small tensors side by side: an MLP runs over all of them at once.
+"""Small vectors side by side, so that an MLP runs over all of them at once.
 
-Each is a vector that fills whole rows, with zeros after it. What there is one
-of a tensor, as the size of a feature, is one of a row, and broadcasts.
+Each vector fills whole rows and is padded with zeros. What exists once per
+vector, such as the norm of a feature, is kept once per row and broadcasts.
 """
 
 from typing import NamedTuple
@@ -9,24 +9,25 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import networks
+from keras_lopt.rules.networks import layers
 
-ROW_COST = 16  # Entries that take as long as what there is of a row.
+#: What a row costs beside its entries, in entries.
+ROW_COST = 16
 
 
 class Segments(NamedTuple):
-    """Where vectors lie in one vector."""
+    """Where several vectors lie in one joined vector."""
 
-    sizes: tuple  # Entries of each.
-    width: int  # Entries of a row.
+    sizes: tuple  # Entries per vector.
+    width: int  # Entries per row.
 
     @property
     def heights(self):
-        """Rows of each vector."""
+        """Rows per vector."""
         return np.asarray([-(-size // self.width) for size in self.sizes])
 
     def join(self, vectors):
-        """[k, n]s side by side: [k, rows * width]."""
+        """Joins vectors, a list of [k, n], to [k, rows * width]."""
         parts = []
         for vector, height in zip(vectors, self.heights, strict=True):
             count, size = vector.shape
@@ -36,7 +37,7 @@ class Segments(NamedTuple):
         return ops.concatenate(parts, axis=1)
 
     def split(self, joined):
-        """The vectors that lie in [rows * width]: a list of [n]."""
+        """The vectors in [rows * width], as a list of [n]."""
         starts = (np.cumsum(self.heights) - self.heights) * self.width
         return [
             joined[start : start + size]
@@ -44,7 +45,7 @@ class Segments(NamedTuple):
         ]
 
     def mean_squares(self, columns):
-        """Of the vector that each row is of.
+        """For each row, the mean squares of the vector that it belongs to.
 
         Args:
             columns: [f, rows, width].
@@ -56,13 +57,13 @@ class Segments(NamedTuple):
         rows, width = squares.shape[1:]
         if sum(self.sizes) < rows * width:
             squares = squares * self._is_entry()
-        # As in `networks.mean_squares`.
+        # As in `layers.mean_squares`.
         squares = ops.reshape(squares, (-1, width))
         sums = ops.matmul(squares, ops.ones((width, 1)))
         sums = ops.reshape(sums, (-1, rows))
         owners = np.repeat(np.arange(len(self.sizes)), self.heights)
         if len(self.sizes) < rows:
-            # Not a product with zeros and ones: a NaN stays in its vector.
+            # Not a product with zeros and ones, which would spread a NaN.
             sums = ops.pad(sums, ((0, 0), (0, 1)))
             sums = ops.sum(ops.take(sums, self._row_numbers(), axis=1), axis=2)
             sums = ops.take(sums, owners, axis=1)
@@ -70,14 +71,14 @@ class Segments(NamedTuple):
         return (sums / sizes)[:, :, None]
 
     def _is_entry(self):
-        """1.0 for an entry of a vector, 0.0 after it. [rows, width]"""
+        """1.0 for entries of vectors, 0.0 for padding. [rows, width]"""
         mask = np.zeros(self.heights.sum() * self.width, np.float32)
         for vector in self.split(mask):
             vector[:] = 1.0
         return ops.convert_to_tensor(mask.reshape(-1, self.width))
 
     def _row_numbers(self):
-        """Each vector's rows; the number of rows where it has no more."""
+        """Row numbers of each vector, padded with the total number of rows."""
         heights = self.heights[:, None]
         place = np.arange(heights.max())
         first = np.cumsum(heights)[:, None] - heights
@@ -85,9 +86,9 @@ class Segments(NamedTuple):
 
 
 def best(sizes):
-    """Where vectors of these sizes are best put: rows as wide as one of them.
+    """The cheapest `Segments`: rows are as wide as one of the vectors.
 
-    A row costs time, and zeros do.
+    Both rows and padding cost time.
     """
 
     def cost(width):
@@ -97,40 +98,40 @@ def best(sizes):
     return Segments(tuple(sizes), min(sorted(set(sizes)), key=cost))
 
 
-def normalized_perceptron(
-    segments, theta, features_of, entries, shared, step_of
+def perceptron_in_segments(
+    places, theta, features_of, entries, shared, readout
 ):
-    """`blocks.normalized_perceptron` of vectors, each with its own normaliser.
+    """`normalized.normalized_perceptron` of several vectors.
 
     Args:
-        segments: `Segments`, where the vectors lie.
-        theta, features_of, shared, step_of: As there.
+        places: `Segments`: where the vectors lie.
+        theta, features_of, shared, readout: As there.
         entries: Dict of [c, rows * width].
 
     Returns:
-        The steps, [rows * width].
+        The results, [rows * width].
     """
     rows = {
-        k: [ops.reshape(row, (-1, segments.width)) for row in ops.unstack(v)]
+        k: [ops.reshape(row, (-1, places.width)) for row in ops.unstack(v)]
         for k, v in entries.items()
     }
     columns = [column for group in features_of(rows) for column in group]
-    means = segments.mean_squares(ops.stack(columns))
-    factors = ops.unstack(networks.rms_factors(means))
+    means = places.mean_squares(ops.stack(columns))
+    factors = ops.unstack(layers.rms_factors(means))
     columns = [c * factor for c, factor in zip(columns, factors, strict=True)]
-    layers = [
-        networks.first_layer(theta, shared),
-        *networks.layers_from(theta, 1),
+    all_layers = [
+        layers.first_layer(theta, shared),
+        *layers.layers_from(theta, 1),
     ]
-    steps = step_of(networks.perceptron(layers, columns))
-    return _computed_once(ops.reshape(steps, (-1,)))
+    results = readout(layers.perceptron(all_layers, columns))
+    return _computed_once(ops.reshape(results, (-1,)))
 
 
 def _computed_once(x):
-    """`x`, which XLA would compute anew for each vector that is cut out of it.
+    """`x`, from a loop that XLA does not look into.
 
-    It would compile the MLP as often. A loop is what it does not look into.
+    XLA would otherwise compile and run the MLP once per vector cut out of `x`.
     """
-    if not networks.is_compiled(x):
+    if not layers.is_compiled(x):
         return x
     return ops.fori_loop(0, 2, lambda _, y: -y, x)

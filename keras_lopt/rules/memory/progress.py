@@ -1,24 +1,39 @@
-"""How a training goes, for `velo` and `celo`: its time and its loss.
+"""How far a training is and how its loss develops, as features.
 
-arXiv 2211.09760.
+The loss features and the fractions of the horizon are those of `velo` and
+`celo` (arXiv 2211.09760); the other rules embed the step number.
 """
 
 import numpy as np
 from keras import ops
 
 NUM_LOSS_DECAYS = 10
+TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
 FRACTIONS = (0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0, 1.1)
 NUM_FEATURES = len(FRACTIONS) + NUM_LOSS_DECAYS - 1
 
 
+def time_embed_tanh(step):
+    """tanh(step / s - 1) for the 11 time scales s. [11]"""
+    scales = ops.convert_to_tensor(TIME_SCALES, dtype="float32")
+    return ops.tanh(ops.cast(step, "float32") / scales - 1.0)
+
+
+def time_embed_sin(step):
+    """sin(step / (s * pi)) for the 11 time scales s. [11]"""
+    scales = np.pi * np.asarray(TIME_SCALES)
+    scales = ops.convert_to_tensor(scales.astype(np.float32))
+    return ops.sin(ops.cast(step, "float32") / scales)
+
+
 def fraction_features(step, horizon):
-    """How much of the training is over. [9]"""
+    """The fraction of the training that is over, against 9 points. [9]"""
     fraction = ops.cast(step, "float32") / ops.cast(horizon, "float32")
     points = ops.convert_to_tensor(FRACTIONS, "float32")
     return ops.tanh(10.0 * (fraction - points))
 
 
-# The loss buffer: running means of the loss over 10 spans of time.
+# The loss buffer: running means of the loss over 10 time spans.
 
 
 def init_loss_buffer():
@@ -38,7 +53,7 @@ def update_loss_buffer(slots, loss, horizon):
         horizon: The longest span, in steps.
     """
     decays = _loss_decays(horizon)
-    # What is divided by is kept above 0 while there is no loss yet.
+    # count + 1 keeps the divisor above 0 before the first loss.
     past = _unbiased(slots["means"], decays, slots["count"] + 1.0)
     is_first = slots["count"] < 1.0
     cap = ops.where(is_first, loss, ops.max(past))
@@ -53,10 +68,10 @@ def update_loss_buffer(slots, loss, horizon):
 
 
 def loss_features(slots, horizon):
-    """How the loss of each span compares with that of the next longer. [9]
+    """Compares the mean loss of each span with the next longer span. [9]
 
     Args:
-        slots: As from `update_loss_buffer`, of one loss or more.
+        slots: As from `update_loss_buffer`, with one loss or more.
         horizon: The longest span, in steps.
     """
     now = _unbiased(slots["means"], _loss_decays(horizon), slots["count"])

@@ -1,4 +1,4 @@
-"""Statistics of whole tensors and of losses, as inputs of recurrent rules."""
+"""Statistics of whole tensors and of losses, inputs of the recurrent rules."""
 
 from keras import ops
 
@@ -12,11 +12,11 @@ def norm(x):
 
 
 def clip_log(x, scale=1.0):
-    """log of |scale * x|, in [-5, 5]."""
+    """log(|scale * x|), clipped to [-5, 5]."""
     return ops.clip(ops.log(1e-8 + ops.abs(scale * x)), -5.0, 5.0)
 
 
-# Running mean and variance of a loss: dict of scalars.
+# Running mean and variance of a loss: a dict of scalars.
 
 
 def init_loss_statistics():
@@ -35,17 +35,17 @@ def update_loss_statistics(slots, loss, decay):
 
 
 def corrected(slots, key, decay):
-    """`mean` or `variance` without the pull of its start at zero.
+    """`mean` or `variance`, corrected for its start at zero.
 
-    It is 0 before the first loss. The count is kept above 0 for the division:
-    a compiler may fold 1 - decay^0 + 1e-8 to 0.
+    It is 0 before the first loss. The count is at least 1 in the division,
+    because a compiler may fold 1 - decay^0 + 1e-8 to 0.
     """
     count = ops.maximum(slots["count"], 1.0)
     return slots[key] / (1.0 - ops.power(decay, count) + 1e-8)
 
 
 def loss_feature(slots, x, decay):
-    """`x` in standard deviations from the mean, in [-5, 5]."""
+    """Standard deviations between `x` and the mean, in [-5, 5]."""
     mean = corrected(slots, "mean", decay)
     variance = corrected(slots, "variance", decay)
     return ops.clip((x - mean) * ops.rsqrt(variance + 1e-8), -5.0, 5.0)

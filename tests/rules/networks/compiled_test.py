@@ -1,4 +1,4 @@
-"""Compiled formulas, one sum a unit, against the matrix products of eager."""
+"""Compiled networks (sums per unit, blocks) against eager matrix products."""
 
 import contextlib
 
@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import rules
-from keras_lopt.rules import blocks, networks
+from keras_lopt.rules.networks import blocks, layers
 
 SHAPES = st.lists(
     st.lists(st.integers(1, 5), max_size=4).map(tuple), min_size=1, max_size=3
@@ -18,7 +18,7 @@ PROPERTY = hypothesis.settings(max_examples=5, deadline=None, database=None)
 
 
 def difference(rule, shapes, seed, num_steps=2, jit=None):
-    """Largest difference of eager and compiled deltas, and their size."""
+    """Largest difference between eager and compiled deltas; largest delta."""
     rng = np.random.default_rng(seed)
 
     def tensors():
@@ -50,20 +50,20 @@ def difference(rule, shapes, seed, num_steps=2, jit=None):
 @pytest.mark.parametrize("name", ["fused", "adafac_mlp"])
 @PROPERTY
 @hypothesis.given(shapes=SHAPES, seed=st.integers(0, 1000))
-def test_both_forms_agree_on_tensors_of_any_shape(name, shapes, seed):
+def test_eager_and_compiled_agree_on_tensors_of_any_shape(name, shapes, seed):
     worst, size = difference(rules.get(name, step_mult=1.0), shapes, seed)
     assert worst <= 1e-4 * max(size, 1.0)
 
 
 @pytest.mark.parametrize("shape, is_cut", [((64, 32), True), ((63, 32), False)])
-def test_both_forms_agree_on_a_small_matrix(shape, is_cut):
+def test_eager_and_compiled_agree_on_a_small_matrix(shape, is_cut):
     assert bool(blocks.layout(shape, {0, 1})) == is_cut
     rule = rules.get("adafac_mlp", step_mult=1.0)
     worst, size = difference(rule, [shape, (64,)], 0, jit=True)
     assert worst <= 1e-4 * size
 
 
-WIDEST, FEWEST = networks.UNROLLED_UNITS, networks.UNROLLED_ENTRIES
+WIDEST, FEWEST = layers.UNROLLED_UNITS, layers.UNROLLED_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ WIDEST, FEWEST = networks.UNROLLED_UNITS, networks.UNROLLED_ENTRIES
         (WIDEST, FEWEST - 1, False),
     ],
 )
-def test_only_narrow_layers_of_many_are_unrolled(
+def test_only_narrow_layers_on_many_entries_are_unrolled(
     rng, units, entries, is_unrolled
 ):
     weights = rng.normal(size=(3, units)).astype(np.float32)
@@ -83,7 +83,7 @@ def test_only_narrow_layers_of_many_are_unrolled(
 
     @tf.function
     def outputs(x):
-        result = networks.perceptron([(weights, bias)], x)
+        result = layers.perceptron([(weights, bias)], x)
         forms.append(isinstance(result, list))
         return tf.stack(result)
 
@@ -96,7 +96,7 @@ def test_only_narrow_layers_of_many_are_unrolled(
 
 @contextlib.contextmanager
 def tiny_blocks():
-    """Everything is cut that can be."""
+    """Cuts every tensor that can be cut."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks, "FEWEST", 2)
         patch.setattr(blocks, "FEWEST_FACTORED", 2)
@@ -111,7 +111,7 @@ def tiny_blocks():
 @pytest.mark.parametrize("name", ["fused", "mlp", "adafac_mlp"])
 @PROPERTY
 @hypothesis.given(shapes=SHAPES, seed=st.integers(0, 1000))
-def test_blocks_agree_with_the_whole(name, units, shapes, seed):
+def test_tiny_blocks_agree_with_the_whole_tensor(name, units, shapes, seed):
     rule = rules.get(name, step_mult=1.0, hidden_units=units)
     with tiny_blocks():
         worst, size = difference(rule, shapes, seed)
@@ -120,7 +120,7 @@ def test_blocks_agree_with_the_whole(name, units, shapes, seed):
 
 @pytest.mark.parametrize("name", ["fused", "adafac_mlp"])
 @pytest.mark.parametrize("shape", [(250, 160), (3, 3, 64, 72), (40_000,)])
-def test_large_tensors_in_blocks_are_the_whole(name, shape):
+def test_large_tensors_in_blocks_agree_with_the_whole_tensor(name, shape):
     rule = rules.get(name, step_mult=1.0)
     worst, norm = difference(rule, [shape], 0, jit=True)
     assert worst <= 1e-4 * norm
@@ -131,20 +131,22 @@ def test_large_tensors_in_blocks_are_the_whole(name, shape):
     [
         ((2000, 2000), {0, 1}, (1, 2000, (2000,), 8)),
         ((2000, 2000), set(), (1, 4000, (1000,), 16)),
-        ((4, 8209), set(), (1, 4, (8209,), 1)),  # A prime.
-        ((257, 4099), set(), (1, 257, (4099,), 1)),  # Two.
+        ((4, 8209), set(), (1, 4, (8209,), 1)),  # 8209 is prime.
+        ((257, 4099), set(), (1, 257, (4099,), 1)),  # Two primes.
         ((3, 3, 128, 256), {2, 3}, (9, 128, (256,), 64)),
         ((768, 12, 64), {0, 2}, (1, 768, (12, 64), 16)),
         ((64, 12, 768), {0, 2}, (1, 64, (12, 768), 1)),
         ((100, 20_000), {0, 1}, (1, 100, (20_000,), 1)),
-        ((10, 70_000), {0, 1}, None),  # Rows of more than a cache.
+        ((10, 70_000), {0, 1}, None),  # Rows do not fit into a cache.
         ((10_007, 64), {0, 1}, None),  # A prime number of short rows.
-        ((65_537,), set(), None),  # A prime.
+        ((65_537,), set(), None),  # 65,537 is prime.
         ((64, 32), {0, 1}, (1, 64, (32,), 64)),
-        ((63, 32), {0, 1}, None),  # Small.
+        ((63, 32), {0, 1}, None),  # Too small.
         ((2, 16_000), set(), None),
     ],
 )
-def test_layouts(shape, constant, expected):
+def test_a_tensor_is_cut_into_blocks_that_fit_a_cache(
+    shape, constant, expected
+):
     found = blocks.layout(shape, constant)
     assert (found and found[:4]) == expected

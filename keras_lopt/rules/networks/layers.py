@@ -1,9 +1,10 @@
-"""Pieces the rules share: a small MLP on columns, embeddings, normalisers.
+"""MLPs on columns of features, and the normalization of those features.
 
 Networks here are feature-first: activations are [units, n], so that the n
-entries of a tensor are contiguous. A layer is one matrix product, or, where it
-is narrow and compiled, one sum a unit: XLA makes one loop of it all. An entry
-of 2,000 on 11-8-8-2 units took 5 ns of one core so, and 11 in matrix products.
+entries of a tensor are contiguous. A layer is one matrix product. Where it is
+narrow and compiled, it is instead one sum per unit, and XLA turns the whole
+MLP into a single loop: on one core, a tensor of 2,000 entries and layers
+11-8-8-2 took 5 ns per entry as sums and 11 ns as matrix products.
 """
 
 import math
@@ -11,29 +12,14 @@ import math
 import numpy as np
 from keras import ops
 
-#: Widest layer that is compiled as one sum a unit. With 16 units `fused` took
-#: 19 ns an entry so and 27 in products; with 32, 68 and 47.
+#: Widest layer that is compiled as one sum per unit. With 16 units `fused` took
+#: 19 ns per entry as sums and 27 as products; with 32 units, 68 and 47.
 UNROLLED_UNITS = 16
-UNROLLED_ENTRIES = 256  # Fewest of which it is: it takes long to compile.
-TIME_SCALES = (1.0, 3.0, 10.0, 30.0, 1e2, 3e2, 1e3, 3e3, 1e4, 3e4, 1e5)
+#: Smaller tensors use products, because the sums take long to compile.
+UNROLLED_ENTRIES = 256
 
 
-def time_embed_tanh(step):
-    """tanh(step / s - 1) for the 11 time scales s. [11]"""
-    scales = ops.convert_to_tensor(TIME_SCALES, dtype="float32")
-    return ops.tanh(ops.cast(step, "float32") / scales - 1.0)
-
-
-def mean_squares(features):
-    """Mean square of each row of [f, n]. [f, 1]"""
-    # A product with a vector: XLA on CPU vectorises it, but no full reduce.
-    size = features.shape[1]
-    return ops.matmul(features * features, ops.ones((size, 1))) / size
-
-
-def rms_factors(means):
-    """What brings rows with these mean squares to RMS 1; 0 for a row of 0."""
-    return ops.rsqrt(1e-5 + means)
+# Theta of an MLP.
 
 
 def mlp_shapes(sizes):
@@ -66,11 +52,35 @@ def init_mlp(rng, sizes):
 
 
 def truncated_normal(rng, shape):
-    """Standard normal numbers, redrawn while beyond two."""
+    """Standard normal numbers; those beyond two are drawn again."""
     value = rng.standard_normal(shape)
     while np.any(beyond := np.abs(value) > 2.0):
         value[beyond] = rng.standard_normal(int(beyond.sum()))
     return value
+
+
+def layers_from(theta, first):
+    """List of weights and biases, from layer number `first` on."""
+    if f"w{first}" not in theta:
+        return []
+    layer = theta[f"w{first}"], theta[f"b{first}"]
+    return [layer, *layers_from(theta, first + 1)]
+
+
+def first_layer(theta, shared):
+    """Weights of the features, and the bias with the shared inputs added.
+
+    Args:
+        theta: Dict with w0 and b0.
+        shared: [s], inputs that are the same for all entries; they belong to
+            the last rows of w0.
+    """
+    count = theta["w0"].shape[0] - shared.shape[0]
+    bias = theta["b0"] + ops.matmul(shared, theta["w0"][count:])  # [h]
+    return theta["w0"][:count], bias
+
+
+# The MLP.
 
 
 def perceptron(layers, inputs, added=()):
@@ -78,12 +88,12 @@ def perceptron(layers, inputs, added=()):
 
     Args:
         layers: List of weights [fan_in, fan_out] and biases [fan_out].
-        inputs: [fan_in, n], or a list of as many tensors of n entries.
-        added: What is added to the units of the first layer, besides: lists
-            of a tensor a unit that broadcasts to the inputs'.
+        inputs: [fan_in, n], or a list of fan_in tensors with n entries each.
+        added: What else is added to the units of the first layer: lists with
+            one tensor per unit, which broadcasts to the shape of the inputs.
 
     Returns:
-        [fan_out, n], or a list of as many tensors shaped as the inputs'.
+        [fan_out, n], or a list of fan_out tensors shaped like the inputs.
     """
     narrow = max(bias.shape[0] for _, bias in layers) <= UNROLLED_UNITS
     large = math.prod(inputs[0].shape) >= UNROLLED_ENTRIES
@@ -97,9 +107,19 @@ def perceptron(layers, inputs, added=()):
 
 
 def relu(units):
-    """Of a tensor, or of each in a list."""
+    """ReLU of a tensor, or of each tensor in a list."""
     is_list = isinstance(units, list)
     return [ops.relu(unit) for unit in units] if is_list else ops.relu(units)
+
+
+def step_of(outputs, exp_mult):
+    """Direction times magnitude: outputs 0 and 1 of an MLP. [n]"""
+    return outputs[0] * ops.exp(outputs[1] * exp_mult)
+
+
+def is_compiled(x):
+    """Whether `x` is traced. If not, every operation on it is a call."""
+    return not isinstance(x, np.ndarray) and not hasattr(x, "numpy")
 
 
 def _product_layer(weights, bias, x, added=()):
@@ -114,7 +134,7 @@ def _product_layer(weights, bias, x, added=()):
 
 
 def _unrolled_layer(weights, bias, x, added=()):
-    """List of a tensor a unit."""
+    """List with one tensor per unit."""
     x = x if isinstance(x, list) else ops.unstack(x)
     units = []
     columns = ops.unstack(weights, axis=1)
@@ -126,40 +146,46 @@ def _unrolled_layer(weights, bias, x, added=()):
     return units
 
 
-def is_compiled(x):
-    """Whether `x` is traced; every operation on it is a call if it is not."""
-    return not isinstance(x, np.ndarray) and not hasattr(x, "numpy")
+# Normalization: each feature is scaled to RMS 1 by scaling its weights.
 
 
-def layers_from(theta, first):
-    """Weights and biases of the layers from number `first` on."""
-    if f"w{first}" not in theta:
-        return []
-    layer = theta[f"w{first}"], theta[f"b{first}"]
-    return [layer, *layers_from(theta, first + 1)]
+def mean_squares(features):
+    """Mean square of each row of [f, n]. [f, 1]"""
+    # A product with a vector, because XLA on CPU vectorizes that and does not
+    # vectorize a full reduction.
+    size = features.shape[1]
+    return ops.matmul(features * features, ops.ones((size, 1))) / size
 
 
-def time_embed_sin(step):
-    """sin(step / (s * pi)) for the 11 time scales s. [11]"""
-    scales = np.pi * np.asarray(TIME_SCALES)
-    scales = ops.convert_to_tensor(scales.astype(np.float32))
-    return ops.sin(ops.cast(step, "float32") / scales)
+def rms_factors(means):
+    """Factors that scale rows with these mean squares to RMS 1."""
+    return ops.rsqrt(1e-5 + means)
+
+
+def features_of_whole(features_of, entries):
+    """`features_of` for a whole tensor.
+
+    Args:
+        features_of: As for `normalized.normalized_perceptron`.
+        entries: Dict of [c, *shape].
+    """
+    return features_of({k: ops.unstack(v) for k, v in entries.items()})
 
 
 def normalized_layer(weights, bias, features):
-    """Linear layer on features that are first brought to RMS 1.
+    """Linear layer on features that are first scaled to RMS 1.
 
-    A feature that is constant over some dimensions has size 1 there and is
-    not broadcast: what it adds to a unit is, as long as it can be, as small.
+    A feature that is constant along some dimensions has size 1 there. It is
+    broadcast as late as possible, so that its share of the units stays small.
 
     Args:
         weights: [f, h], rows in the order of the features.
         bias: [h].
-        features: List of [k, *shape] tensors, f rows together. The first
-            broadcasts none of its dimensions.
+        features: List of [k, *shape] tensors with f rows in total. The first
+            one has the full shape.
 
     Returns:
-        [h, n], or a list of as many [n].
+        [h, n], or a list of h tensors [n].
     """
     groups, start = {}, 0
     for feature in features:
@@ -181,10 +207,10 @@ def normalized_layer(weights, bias, features):
 
 
 def normalized_product(shape, group):
-    """What features of one shape add to the units of a layer.
+    """The share of a layer's units that comes from features of one shape.
 
     Args:
-        shape: Of the features.
+        shape: Shape of the features.
         group: Lists of weights [k, h] and of features [k, n].
 
     Returns:
@@ -193,31 +219,3 @@ def normalized_product(shape, group):
     rows, columns = (ops.concatenate(part, axis=0) for part in group)
     weights = ops.transpose(rows * rms_factors(mean_squares(columns)))
     return ops.reshape(ops.matmul(weights, columns), (-1, *shape))
-
-
-def normalized_perceptron(theta, features, shared):
-    """MLP on an entry's normalised features and some of all entries.
-
-    Args:
-        theta: Dict with w0, b0, w1, b1, ...
-        features: As for `normalized_layer`; the first rows of w0.
-        shared: [s], the same for all entries, as they are; its last rows.
-
-    Returns:
-        As `perceptron`, the tensor's entries in row-major order.
-    """
-    weights, bias = first_layer(theta, shared)
-    hidden = normalized_layer(weights, bias, features)
-    return perceptron(layers_from(theta, 1), relu(hidden))
-
-
-def first_layer(theta, shared):
-    """Weights of the features; bias, with what all entries share in it."""
-    count = theta["w0"].shape[0] - shared.shape[0]
-    bias = theta["b0"] + ops.matmul(shared, theta["w0"][count:])  # [h]
-    return theta["w0"][:count], bias
-
-
-def step_of(outputs, exp_mult):
-    """Direction times magnitude, outputs 0 and 1 of an MLP. [n]"""
-    return outputs[0] * ops.exp(outputs[1] * exp_mult)

@@ -1,13 +1,14 @@
-"""A large tensor's MLP, without its features in memory.
+"""The MLP on a large tensor, without its features in memory.
 
-What an MLP is given and its activations are many times a tensor. They are
-computed twice instead: block by block for the norms, where a block's features
-fit into a cache, and once more in one loop with the MLP. The tensor needs no
-more memory than its step.
+The features and activations of an MLP take many times the memory of the
+tensor. They are therefore computed twice: block by block for the norms, where
+the features of a block fit into a cache, and once more in one loop with the
+MLP. The tensor then needs no more memory than its step.
 
-XLA on CPU makes one vectorised loop of a block's features only if each tensor
-in it is read at one place: what has an axis of decays is cut decay by decay,
-never cut whole and then unstacked (11 against 37 ns an entry).
+XLA on CPU makes one vectorized loop of a block's features only if it reads
+each tensor at one place. A tensor with an axis of decays is therefore cut
+decay by decay, never cut as a whole and then unstacked (11 instead of 37 ns
+per entry).
 """
 
 import math
@@ -15,20 +16,22 @@ from typing import NamedTuple
 
 from keras import ops
 
-from keras_lopt.rules import networks
+from keras_lopt.rules.networks import layers
 
-#: Entries of a block. A row longer than the second is a block of its own.
-SMALLEST, LARGEST, LONGEST_ROW = 256, 2**14, 2**16
-#: Longest part of a vector that is a row, where one divides it. Sums of squares
-#: are a row a feature, which has to stay in a cache beside the block.
+#: Fewest and most entries of a block.
+SMALLEST, LARGEST = 256, 2**14
+#: A row longer than `LARGEST` is a block of its own, up to this length.
+LONGEST_ROW = 2**16
+#: Longest row that a vector is divided into, if one divides it. The sums of
+#: squares take one row per feature, which has to stay in a cache too.
 LONGEST_PART = 1024
-#: Entries of a tensor that is cut; with features that are constant over an
-#: axis, as one of 64 x 32 gains by it: 29 us instead of 44 (`adafac_mlp`).
+#: Fewest entries of a tensor that is cut. With features that are constant along
+#: an axis it pays earlier: 64 x 32 took 29 us instead of 44 (`adafac_mlp`).
 FEWEST, FEWEST_FACTORED = 2**15, 2**11
 
 
 class Layout(NamedTuple):
-    """A tensor as [lead * rows, *rest], of which a block is `block` rows."""
+    """A tensor as [lead * rows, *rest]; each block has `block` rows."""
 
     lead: int
     rows: int
@@ -42,10 +45,10 @@ class Layout(NamedTuple):
         return self.lead * self.rows // self.block
 
     def cut(self, x, index):
-        """Block `index` of [c, *shape]: a list of c tensors.
+        """Block `index` of [c, *shape], as a list of c tensors.
 
-        A block is [block, *rest], with 1 for a dimension that `x` is constant
-        over.
+        Each is [block, *rest], with size 1 for dimensions along which `x` is
+        constant.
         """
         rest = x.shape[len(x.shape) - len(self.rest) :]
         count, size = x.shape[0], math.prod(x.shape[1:]) // math.prod(rest)
@@ -53,7 +56,7 @@ class Layout(NamedTuple):
             parts = ops.reshape(x, (count, 1, *rest))
             return [parts[i] for i in range(count)]
         first, height = index * self.block, self.block
-        if size == self.lead:  # The same for the rows of a leading index.
+        if size == self.lead:  # The same for all rows of a leading index.
             first, height = first // self.rows, 1
         parts = ops.reshape(x, (count, size, *rest))
         start = (first, *[0] * len(rest))
@@ -66,16 +69,24 @@ class Layout(NamedTuple):
         ]
 
 
+def layout_of(entries):
+    """The `Layout` for a tensor's entries; None if it is not to be cut."""
+    if not layers.is_compiled(entries["grad"]):
+        return None
+    shape = entries["grad"].shape[1:]
+    return layout(shape, _constant_axes(shape, entries.values()))
+
+
 def layout(shape, constant):
     """How a tensor is cut.
 
     Args:
-        shape: Of the tensor.
-        constant: Axes that something it is seen with is constant over.
+        shape: Shape of the tensor.
+        constant: Axes along which one of its entries is constant.
 
     Returns:
-        `Layout`, or None for a tensor that is not cut: a small one, or one
-        that no good number of entries divides.
+        `Layout`, or None for a tensor that is not cut: it is small, or its
+        size has no suitable divisor.
     """
     size = math.prod(shape)
     if size < (FEWEST_FACTORED if constant else FEWEST):
@@ -92,7 +103,7 @@ def layout(shape, constant):
 
 
 def _flat_layout(size):
-    """Of a tensor that is cut as a vector."""
+    """Layout of a tensor that is cut as a vector."""
     for longest in (LONGEST_PART, LARGEST):
         row = _divisor(size, longest)
         if row is not None:
@@ -110,66 +121,48 @@ def _divisor(number, most, least=SMALLEST):
     return None
 
 
-def normalized_perceptron(theta, features_of, entries, shared, step_of):
-    """`networks.normalized_perceptron` of a tensor, and what it gives.
+def perceptron_in_blocks(cut, theta, features_of, entries, shared, readout):
+    """`normalized.normalized_perceptron` of a large tensor.
 
     Args:
-        theta: Dict with w0, b0, w1, b1, ...
-        features_of: Function from entries as lists of tensors to the features,
-            a list of such lists; the first rows of w0. The first is constant
-            over no dimension.
-        entries: Dict of [c, *shape], with 1 for a dimension that they are
-            constant over; `grad` is over none.
-        shared: [s], the same for all entries, as they are; its last rows.
-        step_of: Function from the MLP's outputs to the steps of the entries.
+        cut: The `Layout` of the tensor.
+        theta, features_of, entries, shared, readout: As there.
 
     Returns:
-        The steps, in row-major order.
+        The results of all entries, in row-major order.
     """
-    shape, cut = entries["grad"].shape[1:], None
-    if networks.is_compiled(entries["grad"]):
-        cut = layout(shape, _constant_axes(shape, entries.values()))
-    if cut is None:
-        features = whole(features_of, entries)
-        features = [ops.stack(group) for group in features]
-        outputs = networks.normalized_perceptron(theta, features, shared)
-        return step_of(outputs)
+    shape = entries["grad"].shape[1:]
     if cut.is_flat:
         shape = (cut.rows, *cut.rest)
         entries = {
             k: ops.reshape(v, (v.shape[0], *shape)) for k, v in entries.items()
         }
-    features = _in_one_list(whole(features_of, entries))
+    features = _in_one_list(layers.features_of_whole(features_of, entries))
     shapes = [tuple(feature.shape) for feature in features]
     full = [i for i, s in enumerate(shapes) if s == tuple(shape)]
 
     def columns_of(index):
-        """The features that are constant over no dimension, of a block."""
+        """The features of one block that have the full shape."""
         block = {k: cut.cut(v, index) for k, v in entries.items()}
         columns = _in_one_list(features_of(block))
         return [columns[i] for i in full]
 
-    weights, bias = networks.first_layer(theta, shared)
+    weights, bias = layers.first_layer(theta, shared)
     smaller = _smaller(weights, features, tuple(shape))
     means = _mean_squares(cut, columns_of, len(full)) / math.prod(shape)
     weights = ops.stack([weights[i] for i in full])
-    layers = [
-        (weights * networks.rms_factors(means), bias),
-        *networks.layers_from(theta, 1),
+    all_layers = [
+        (weights * layers.rms_factors(means), bias),
+        *layers.layers_from(theta, 1),
     ]
 
-    # Not block by block: XLA makes one loop of it and deals that out to all
-    # cores. It would share the features with the norms, and so keep them in
-    # memory, if it looked into the loop that those are in.
+    # The MLP does not run block by block: XLA makes one loop of it and divides
+    # that among all cores. XLA would share the features with the norms, and so
+    # keep them in memory, but it does not look into the loop of the norms.
     columns = [features[i] for i in full]
     smaller = [ops.unstack(part) for part in smaller]
-    outputs = networks.perceptron(layers, columns, smaller)
-    return ops.reshape(step_of(outputs), (-1,))
-
-
-def whole(features_of, entries):
-    """The features of all of a tensor; arguments as above."""
-    return features_of({k: ops.unstack(v) for k, v in entries.items()})
+    outputs = layers.perceptron(all_layers, columns, smaller)
+    return ops.reshape(readout(outputs), (-1,))
 
 
 def _in_one_list(groups):
@@ -186,18 +179,18 @@ def _constant_axes(shape, entries):
 
 
 def _smaller(weights, features, shape):
-    """What features constant over dimensions add to the units: [h, *shape]s."""
+    """Shares of the units from features of smaller shapes: list of tensors."""
     groups = {}
     for number, feature in enumerate(features):
         if tuple(feature.shape) != shape:
             rows, columns = groups.setdefault(tuple(feature.shape), ([], []))
             rows.append(weights[number : number + 1])
             columns.append(ops.reshape(feature, (1, -1)))
-    return [networks.normalized_product(*group) for group in groups.items()]
+    return [layers.normalized_product(*group) for group in groups.items()]
 
 
 def _mean_squares(cut, columns_of, count):
-    """Sums of the squares of `count` features, over all blocks. [count, 1]"""
+    """Sums of squares of `count` features over all blocks. [count, 1]"""
 
     def add(index, totals):
         return [
@@ -205,7 +198,8 @@ def _mean_squares(cut, columns_of, count):
             for total, column in zip(totals, columns_of(index), strict=True)
         ]
 
-    # Column by column: XLA on CPU vectorises it, but no full reduce.
+    # Column by column, because XLA on CPU vectorizes that and does not
+    # vectorize a full reduction.
     totals = [ops.zeros(cut.rest)] * count
     totals = ops.fori_loop(0, cut.count, add, totals)
     return ops.stack([ops.sum(total) for total in totals])[:, None]

@@ -1,10 +1,11 @@
-"""The hierarchical rule beyond its trace: validation losses, ranks, clips."""
+"""The hierarchical rule beyond its trace: validation loss, rank, clipping."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.rules import hierarchical_inputs, statistics
+from keras_lopt.rules.hierarchical import hierarchical
+from keras_lopt.rules.memory import statistics
 from tests import small_rules
 
 
@@ -14,7 +15,7 @@ def rule():
 
 
 def run(rule, tensors, valid_losses, num_steps=3):
-    """Params and slots after steps, some with a validation loss."""
+    """Params and slots after steps, of which some have a validation loss."""
     theta = rule.init_theta(0)
     params = [tf.constant(p) for p in tensors]
     slots = rule.init_slots(theta, params)
@@ -27,9 +28,7 @@ def run(rule, tensors, valid_losses, num_steps=3):
     return params, slots
 
 
-def test_validation_losses_have_statistics_of_their_own(
-    rule, rng, random_tensors
-):
+def test_validation_losses_have_separate_statistics(rule, rng, random_tensors):
     tensors = random_tensors(rng)
     without, none = run(rule, tensors, {})
     with_one, one = run(rule, tensors, {1: 1.5})
@@ -44,7 +43,7 @@ def test_validation_losses_have_statistics_of_their_own(
 
 
 @pytest.mark.parametrize("decay", [0.9, 0.95])
-def test_statistics_without_a_loss_are_zero_when_compiled(decay):
+def test_compiled_statistics_are_zero_before_the_first_loss(decay):
     compiled = tf.function(
         lambda: statistics.corrected(
             statistics.init_loss_statistics(), "mean", decay
@@ -54,7 +53,7 @@ def test_statistics_without_a_loss_are_zero_when_compiled(decay):
     assert float(compiled()) == 0.0
 
 
-def test_the_feature_of_a_loss_is_in_standard_deviations():
+def test_the_loss_feature_is_in_standard_deviations():
     slots = statistics.init_loss_statistics()
     for loss in (1.0, 3.0, 2.0):
         slots = statistics.update_loss_statistics(slots, loss, 0.9)
@@ -71,8 +70,8 @@ def test_the_feature_of_a_loss_is_in_standard_deviations():
 
 def test_gradients_are_clipped_to_ten_times_their_usual_size():
     grads = [tf.constant([1e3, 0.01]), tf.constant([-1e3])]
-    clipped, slots = hierarchical_inputs.clip_gradients(
-        grads, hierarchical_inputs.init_clip()
+    clipped, slots = hierarchical.clip_gradients(
+        grads, hierarchical.init_clip()
     )
     limit = 10.0 * 0.01 / (1.0 - 0.99)
     np.testing.assert_allclose(clipped[0], [limit, 0.01], rtol=1e-4)
@@ -95,7 +94,7 @@ def test_more_than_four_dimensions_are_refused(rule):
         )
 
 
-def test_its_theta_has_the_published_size():
+def test_theta_has_the_size_of_the_paper():
     rule = small_rules.rules.get("hierarchical")
     assert sum(leaf.size for leaf in rule.init_theta(0).values()) == 35_799
     assert rule.theta_shapes()["w0"] == (54, 32)

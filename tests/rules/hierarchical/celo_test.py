@@ -1,4 +1,4 @@
-"""The celo rule against its published mathematics, written in NumPy."""
+"""The celo rule against the mathematics of its paper, written in NumPy."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ LOSSES = [2.0, 1.7, 9.0, 1.4, 1.5, 1.1, 0.9, 1.0]
 
 
 class LossBuffer:
-    """Running means of the loss over 10 spans, the longest the horizon."""
+    """Running means of the loss over 10 spans, up to the horizon."""
 
     def __init__(self):
         self.decays = np.exp(-1.0 / np.logspace(1.0, np.log10(HORIZON), 10))
@@ -33,7 +33,7 @@ class LossBuffer:
         self.count += 1
         if self.count <= 2:
             return np.zeros(9)
-        # The published features count the loss, and so correct by its number.
+        # Here the authors' code has already counted the loss.
         now = self.means / (1.0 - self.decays**self.count)
         spread = np.maximum(1e-8, now[1:] - self.lowest[:-1])
         return np.clip((now[:-1] - self.lowest[:-1]) / spread - 1.0, -1.0, 1.0)
@@ -44,7 +44,7 @@ def sigmoid(x):
 
 
 class CeloInNumpy:
-    """celo for one list of tensors; `leaves` are published weights."""
+    """celo for one list of tensors; `leaves` are weights to import."""
 
     def __init__(self, leaves, params, step_mult, is_scheduled=True):
         self.leaves = {k: np.asarray(v, float) for k, v in leaves.items()}
@@ -110,7 +110,7 @@ class CeloInNumpy:
 
 
 def problem(rule, rng):
-    """Leaves as published, params, and gradients of some steps."""
+    """Weights to import, params, and gradients of some steps."""
     leaves = {
         path: (0.3 * value if "rnn" in path else value)
         for path, value in foreign_files.published(rule).items()
@@ -124,7 +124,7 @@ def problem(rule, rng):
 
 
 def check(found, expected, start):
-    """That they agree to 1e-4 of what they moved by, or float32's rounding."""
+    """Checks that they agree to 1e-4 of the distance they moved."""
     for value, other, first in zip(found, expected, start, strict=True):
         moved = np.max(np.abs(other - first))
         np.testing.assert_allclose(value, other, rtol=3e-7, atol=1e-4 * moved)
@@ -137,9 +137,9 @@ def check(found, expected, start):
         {"is_scheduled": False},
         {"lstm_units": 5, "bank_size": 3},
     ],
-    ids=["published", "phase_1", "bank"],
+    ids=["default", "phase_1", "bank"],
 )
-def test_steps_are_those_of_the_published_mathematics(rng, config):
+def test_steps_agree_with_the_mathematics_of_the_paper(rng, config):
     rule = rules.get("celo", step_mult=0.1, **config)
     leaves, start, grads = problem(rule, rng)
     expected = CeloInNumpy(leaves, start, 0.1, rule.is_scheduled)
@@ -174,7 +174,7 @@ def test_the_keras_optimizer_takes_the_same_steps(rng):
     check(variables, expected.params, start)
 
 
-def test_the_state_of_the_lstm_does_not_grow_with_the_model(rng):
+def test_the_lstm_state_does_not_grow_with_the_model(rng):
     rule = rules.get("celo")
     theta = rule.init_theta(0)
     slots = rule.init_slots(theta, [np.zeros(s) for s in SHAPES])

@@ -1,9 +1,9 @@
-"""What adafac_mlp and velo remember of a tensor's gradients."""
+"""The gradient history of one tensor, for adafac_mlp, velo, celo and celo2."""
 
 from keras import ops
 
-from keras_lopt.rules.accumulators import inverse_root, moving_averages
-from keras_lopt.rules.factored import (
+from keras_lopt.rules.memory.accumulators import inverse_root, moving_averages
+from keras_lopt.rules.memory.factored import (
     factored_entries,
     init_factored,
     update_factored,
@@ -15,7 +15,7 @@ FACTORED_DECAYS = (0.9, 0.99, 0.999)
 
 
 def init_history(shape):
-    """Accumulators of zeros for a tensor of `shape`, decays first."""
+    """Accumulators for a tensor of `shape`, filled with zeros; decays first."""
     return {
         "momenta": ops.zeros((len(MOMENTUM_DECAYS), *shape)),
         "second_moments": ops.zeros((len(SECOND_MOMENT_DECAYS), *shape)),
@@ -41,9 +41,9 @@ def update_history(
 
 
 def history_entries(grad, param, slots):
-    """What features are made of: a dict of [k, *shape].
+    """What the features are computed from: a dict of [k, *shape].
 
-    A dimension that something is constant over has size 1.
+    A dimension along which an entry is constant has size 1.
     """
     return {
         "grad": grad[None],
@@ -55,6 +55,6 @@ def history_entries(grad, param, slots):
 
 
 def inverse_scale(entries):
-    """1 / sqrt of the second moment, of which there must be one."""
+    """1 / sqrt of the second moment; there must be exactly one."""
     (second_moment,) = entries["second_moments"]
     return inverse_root(second_moment + 1e-6)

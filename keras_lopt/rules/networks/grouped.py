@@ -1,7 +1,7 @@
 """Per-parameter MLPs of `velo`, `celo` and `celo2`: theta and its inputs.
 
-Published weights keep the first layer by group of inputs: leaves w0_0, w0_1,
-... of theta.
+As in imported weights, the first layer has one leaf per group of inputs: w0_0,
+w0_1, ...
 """
 
 import math
@@ -9,11 +9,12 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import blocks, history, networks
-from keras_lopt.rules.factored import factored_features
+from keras_lopt.rules.memory import history
+from keras_lopt.rules.memory.factored import factored_features
+from keras_lopt.rules.networks import layers
 
-OUTPUTS = 3  # The third is not used.
-#: Largest gradient that these rules take.
+OUTPUTS = 3  # The third one is not used.
+#: Gradients are clipped to this magnitude.
 GRAD_LIMIT = 1000.0
 
 
@@ -22,17 +23,17 @@ def clipped(grad):
 
 
 def entry_features(entries, scale):
-    """The groups of inputs, in the order of the published weights.
+    """The groups of inputs, in the order of imported weights.
 
     Args:
-        entries: Dict of lists of tensors, those of `history.history_entries`,
-            of all of a tensor or of a part.
+        entries: The entries of `history.history_entries` as a dict of lists
+            of tensors, for a whole tensor or a part of it.
         scale: Inverse root of the second moment.
 
     Returns:
-        14 lists of tensors before normalisation, with 1 for a dimension that
-        they are constant over. The last five are of rows and columns; a
-        tensor without them has its second moments there.
+        14 lists of tensors before normalization, with size 1 for dimensions
+        along which they are constant. The last five describe rows and
+        columns; for a vector they describe its second moments.
     """
     (grad,), momenta = entries["grad"], entries["momenta"]
     factored_grad, *factored = factored_features(entries, full_epsilon=0.0)
@@ -51,10 +52,12 @@ def entry_features(entries, scale):
 
 
 def group_sizes():
-    """Numbers of columns of the groups of inputs."""
+    """Number of inputs in each group."""
     zero = ops.zeros((1,))
     entries = history.history_entries(zero, zero, history.init_history((1,)))
-    groups = blocks.whole(lambda e: entry_features(e, zero), entries)
+    groups = layers.features_of_whole(
+        lambda e: entry_features(e, zero), entries
+    )
     return [len(group) for group in groups]
 
 
@@ -63,12 +66,12 @@ def theta_shapes(hidden_units, lead=()):
 
     Args:
         hidden_units: Width of the hidden layers.
-        lead: Leading axes of all leaves, as of a bank of MLPs.
+        lead: Leading axes of all leaves, for example of a bank of MLPs.
     """
     shapes = {
         f"w0_{i}": (size, hidden_units) for i, size in enumerate(group_sizes())
     }
-    later = networks.mlp_shapes([0, hidden_units, hidden_units, OUTPUTS])
+    later = layers.mlp_shapes([0, hidden_units, hidden_units, OUTPUTS])
     shapes.update({k: v for k, v in later.items() if k != "w0"})
     return {k: (*lead, *v) for k, v in shapes.items()}
 
@@ -81,11 +84,11 @@ def init_theta(rng, shapes):
         value = np.zeros(shape)
         if leaf.startswith("w"):
             fan_in = first if leaf.startswith("w0_") else shape[-2]
-            value = networks.truncated_normal(rng, shape) / math.sqrt(fan_in)
+            value = layers.truncated_normal(rng, shape) / math.sqrt(fan_in)
         theta[leaf] = value.astype(np.float32)
     return theta
 
 
 def published_paths(shapes):
-    """Where published weights have the leaves."""
+    """Dict from leaf to its path in imported weights."""
     return {k: f"ff_mod_stack/~/{k.replace('_', '__')}" for k in shapes}

@@ -1,24 +1,24 @@
 """Second moments by row and column (Adafactor, Shazeer 2018, 1804.04235).
 
-Here they are input features of learned rules. A tensor of rank 2 or more is
-averaged over its largest dimension (`row`) and over its second largest (`col`);
-both keep that dimension with size 1, so they broadcast against the tensor.
-Tensors of lower rank keep all of it (`full`).
+Learned rules use them as input features. A tensor of rank 2 or more is averaged
+over its largest dimension (`row`) and over its second largest (`col`). The
+averaged dimension stays, with size 1, so that both broadcast against the
+tensor. A tensor of lower rank is not averaged (`full`).
 """
 
 from keras import ops
 
-from keras_lopt.rules.accumulators import inverse_root, moving_averages
+from keras_lopt.rules.memory.accumulators import inverse_root, moving_averages
 
 
 def factored_dims(shape):
     """`d1, d0`: the second largest and the largest dimension.
 
-    Of equal sizes the later one counts as larger, on every machine: the order
-    is part of the rules' definition.
+    Of two equal sizes, the later dimension counts as the larger one. This
+    order is part of the rules' definition.
 
     Returns:
-        Two axes, or None for a rank below 2.
+        Two axes; None for a rank below 2.
     """
     if len(shape) < 2:
         return None
@@ -27,7 +27,7 @@ def factored_dims(shape):
 
 
 def init_factored(count, shape):
-    """Accumulators of zeros for `count` decays."""
+    """Accumulators for `count` decays, filled with zeros."""
     dims = factored_dims(shape)
     if dims is None:
         return {"full": ops.zeros((count, *shape))}
@@ -39,7 +39,7 @@ def init_factored(count, shape):
 
 
 def update_factored(decays, slots, grad):
-    """Takes the squares of `grad`, [*shape], into the accumulators."""
+    """The accumulators after one more gradient, [*shape]."""
     square = grad * grad + 1e-30
     dims = factored_dims(grad.shape)
     if dims is None:
@@ -54,14 +54,14 @@ def update_factored(decays, slots, grad):
 
 
 def factored_entries(slots, shape):
-    """What `factored_features` is given of all of a tensor.
+    """The inputs of `factored_features` for a whole tensor.
 
     Args:
         slots: As from `update_factored`, for k decays.
         shape: Of the tensor.
 
     Returns:
-        Dict of [k, *shape], with 1 for a dimension that it is constant over.
+        Dict of [k, *shape], with size 1 for constant dimensions.
     """
     dims = factored_dims(shape)
     if dims is None:
@@ -77,16 +77,17 @@ def factored_entries(slots, shape):
 
 
 def factored_features(entries, full_epsilon):
-    """What the learned rules see of the accumulators.
+    """What learned rules see of the accumulators.
 
     Args:
-        entries: Dict of lists of tensors: `grad`, of one, `momenta`, and those
-            of `factored_entries`, of all of a tensor or of a part.
+        entries: Dict of lists of tensors: `grad` (one tensor), `momenta`, and
+            the entries that `factored_entries` returns; for a whole tensor or
+            a part of it.
         full_epsilon: Added to `full` under the root that divides the momenta.
 
     Returns:
-        Six lists: the factored gradient, row, col, rsqrt of row and of col,
-        the factored momenta.
+        Six lists: factored gradients, row, col, rsqrt of row, rsqrt of col,
+        factored momenta.
     """
     (grad,), momenta = entries["grad"], entries["momenta"]
     if "full" in entries:

@@ -1,4 +1,4 @@
-"""Accumulators by row and column, for any shape, against plain NumPy."""
+"""Accumulators by row and column against plain NumPy, for any shape."""
 
 import functools
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt.rules import blocks, factored
+from keras_lopt.rules.memory import factored
+from keras_lopt.rules.networks import layers
 
 DECAYS = (0.5, 0.9)
 
@@ -20,7 +21,10 @@ DECAYS = (0.5, 0.9)
         ((3, 4, 5), (1, 2)),
         ((3, 3, 2, 6), (1, 3)),
         ((5, 5), (0, 1)),  # A square Dense kernel.
-        ((3, 3, 64, 64), (2, 3)),  # A convolution of square channels.
+        (
+            (3, 3, 64, 64),
+            (2, 3),
+        ),  # A convolution with as many inputs as outputs.
         ((64, 64, 3, 3), (0, 1)),
         ((4, 4, 4), (1, 2)),
         ((1, 5), (0, 1)),
@@ -28,7 +32,7 @@ DECAYS = (0.5, 0.9)
         ((2, 7, 1, 3, 7), (1, 4)),
     ],
 )
-def test_of_equal_sizes_the_later_dimension_is_the_larger(shape, expected):
+def test_the_later_of_two_equal_dimensions_counts_as_larger(shape, expected):
     assert factored.factored_dims(shape) == expected
 
 
@@ -38,7 +42,7 @@ def features(slots, grad, momenta, full_epsilon):
         "momenta": tf.constant(momenta),
         **factored.factored_entries(slots, grad.shape),
     }
-    return blocks.whole(
+    return layers.features_of_whole(
         functools.partial(
             factored.factored_features, full_epsilon=full_epsilon
         ),
@@ -47,7 +51,7 @@ def features(slots, grad, momenta, full_epsilon):
 
 
 def reference(grads, momentum, d1, d0):
-    """Six features of one decay each, without any axis for the decays."""
+    """Six features per decay, computed without an axis for the decays."""
     features = []
     for decay in DECAYS:
         row = col = 0.0
@@ -103,7 +107,7 @@ def test_features_agree_with_numpy(rng, shape, dims, jit):
         np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
-def test_a_vector_is_kept_whole(rng):
+def test_second_moments_of_a_vector_are_not_averaged(rng):
     grad = rng.normal(size=(5,)).astype(np.float32)
     slots = factored.update_factored(
         DECAYS, factored.init_factored(len(DECAYS), (5,)), grad

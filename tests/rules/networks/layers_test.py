@@ -1,11 +1,12 @@
-"""Shared pieces of the rules' networks."""
+"""Layers and time embeddings of the rules' networks."""
 
 import numpy as np
 
-from keras_lopt.rules import accumulators, networks
+from keras_lopt.rules.memory import accumulators, progress
+from keras_lopt.rules.networks import layers
 
 
-def test_a_normalized_layer_is_a_layer_on_broadcast_features(rng):
+def test_a_normalized_layer_equals_a_layer_on_broadcast_features(rng):
     shape, units = (2, 3, 4), 5
     features = [
         3.0 * rng.normal(size=(k, *feature_shape)).astype(np.float32)
@@ -25,27 +26,27 @@ def test_a_normalized_layer_is_a_layer_on_broadcast_features(rng):
     bias = rng.normal(size=units).astype(np.float32)
     expected = np.tensordot(weights.T, columns, axes=1)
     expected = expected + bias[:, None, None, None]
-    found = networks.normalized_layer(weights, bias, features)
+    found = layers.normalized_layer(weights, bias, features)
     np.testing.assert_allclose(
         found, expected.reshape(units, -1), rtol=1e-4, atol=1e-5
     )
 
 
-def test_time_embeddings():
-    tanh, sin = networks.time_embed_tanh(3), networks.time_embed_sin(3)
+def test_time_embeddings_follow_their_formulas():
+    tanh, sin = progress.time_embed_tanh(3), progress.time_embed_sin(3)
     assert tanh.shape == sin.shape == (11,)
     np.testing.assert_allclose(tanh[1], 0.0, atol=1e-6)
     np.testing.assert_allclose(tanh[0], np.tanh(2.0), rtol=1e-6)
     np.testing.assert_allclose(sin[1], np.sin(1.0 / np.pi), rtol=1e-6)
 
 
-def test_offsets_of_zero_leave_the_decays_as_they_are():
+def test_offsets_of_zero_do_not_change_the_decays():
     start = (0.9, 0.99, 0.999)
     decays = accumulators.learned_decays(start, np.zeros(3, np.float32))
     np.testing.assert_allclose(decays, start, rtol=1e-6)
 
 
-def test_an_offset_multiplies_the_distance_of_a_decay_from_one():
+def test_an_offset_multiplies_the_distance_between_decay_and_one():
     offsets = np.float32([np.log(2.0) / 10.0])
     decays = accumulators.learned_decays((0.9,), offsets)
     np.testing.assert_allclose(decays, [0.8], rtol=1e-6)

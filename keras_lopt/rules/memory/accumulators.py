@@ -1,6 +1,6 @@
-"""Moving averages of gradients, one a decay: [k, *shape] for k decays.
+"""Moving averages of gradients, one per decay: [k, *shape] for k decays.
 
-They start at zero and are not corrected for it.
+They start at zero, and nothing corrects the bias of that start.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from keras import ops
 
 
 def moving_averages(decays, old, new):
-    """decay * old + (1 - decay) * new.
+    """decay * old + (1 - decay) * new, for each decay.
 
     Args:
         decays: [k], or a sequence of k numbers.
@@ -24,10 +24,12 @@ def moving_averages(decays, old, new):
 
 
 def learned_decays(start, offsets):
-    """Decays that theta moves: 1 - exp(10 * (log(1 - start) / 10 + offset)).
+    """Decays with learned offsets.
+
+    decay = 1 - exp(10 * (log(1 - start) / 10 + offset))
 
     Args:
-        start: Sequence of k numbers in [0, 1), the decays for offsets of 0.
+        start: Sequence of k numbers in [0, 1): the decays at offset 0.
         offsets: [k].
 
     Returns:
@@ -40,5 +42,5 @@ def learned_decays(start, offsets):
 
 def inverse_root(x):
     """1 / sqrt(x)."""
-    # XLA on CPU was seen to call a scalar `rsqrt` in loops that it vectorises.
+    # Not `rsqrt`: XLA on CPU called a scalar one inside vectorized loops.
     return ops.sqrt(1.0 / x)

@@ -12,44 +12,58 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import (
-    networks,
-    published_shapes,
-    recurrent,
-    statistics,
-)
-from keras_lopt.rules.accumulators import moving_averages
 from keras_lopt.rules.base import Rule
-from keras_lopt.rules.hierarchical_inputs import (
-    TENSOR_FEATURES,
-    check_ranks,
-    clip_gradients,
-    init_clip,
-    shared_features,
-    take_losses,
-    tensor_features,
-)
 from keras_lopt.rules.hyperparameters import (
     check_counts,
     check_finite,
     check_positive,
+    mlp_sizes,
+    of_rank,
 )
+from keras_lopt.rules.memory import progress, statistics
+from keras_lopt.rules.memory.accumulators import moving_averages
+from keras_lopt.rules.memory.statistics import clip_log, mean_square, norm
+from keras_lopt.rules.networks import layers, normalized, recurrent
 from keras_lopt.rules.registry import register
 
 DECAYS = (0.5, 0.9, 0.99, 0.999, 0.9999)
-FROM_LSTM = 18  # Numbers that all tensors' LSTMs tell each other.
-FROM_MLP = 16  # Numbers that a tensor's MLP tells its LSTM.
-TO_MLP = 17  # Numbers that a tensor's LSTM tells its MLP.
+FROM_LSTM = 18  # Numbers that the LSTM passes to all tensors, as their mean.
+FROM_MLP = 16  # Numbers that a tensor's MLP passes to the LSTM.
+TO_MLP = 17  # Numbers that the LSTM passes to a tensor's MLP.
+MAX_RANK = 4
+TRAIN_LOSS_DECAY = 0.9
+VALID_LOSS_DECAY = 0.95
+CLIP_DECAY = 0.99
+#: In the order of imported weights, which is alphabetical.
+TENSOR_FEATURES = (
+    "g_norm",
+    "is_scalar",
+    "mean_ms_mag",
+    "mean_ms_sign",
+    "mean_rms",
+    "mean_sign",
+    "mean_v_mag",
+    "mean_v_sign",
+    "norm_weight",
+    "shape_0",
+    "shape_1",
+    "shape_2",
+    "shape_3",
+    "train_loss_feat",
+    "valid_loss_feat",
+    "var_ms",
+    "var_rms",
+    "var_v",
+)
 
 
 @register("hierarchical")
 @dataclasses.dataclass(frozen=True)
 class HierarchicalRule(Rule):
-    """RNN-MLP, the architecture of self-training's predecessor.
+    """RNN-MLP, the architecture that first trained itself.
 
-    step = o0 * exp(o1 * exp_mult) * step_mult, for outputs o of the MLP. For
-    tensors of rank 4 at most. A `valid_loss` among the signals is used, and
-    need not be there.
+    step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
+    Tensors may have a rank of at most 4. The signal `valid_loss` is optional.
 
     Args:
         mlp_units: Width of the MLP's hidden layers.
@@ -80,7 +94,7 @@ class HierarchicalRule(Rule):
         zeros = ops.zeros((len(DECAYS), 1))
         slots = {"momenta": zeros, "second_moments": zeros}
         entries = self._entry_features(zeros[0], zeros[0], slots)
-        shared = len(networks.TIME_SCALES) + 3 + TO_MLP
+        shared = len(progress.TIME_SCALES) + 3 + TO_MLP
         inputs = sum(f.shape[0] for f in entries) + shared
         hidden = [self.mlp_units] * self.mlp_layers
         return [inputs, *hidden, 2 + FROM_MLP]
@@ -100,14 +114,14 @@ class HierarchicalRule(Rule):
             "initial_from_lstm": (FROM_LSTM,),
             "initial_from_mlp": (FROM_MLP,),
             **self._layer_shapes,
-            **networks.mlp_shapes(self._mlp_sizes),
+            **layers.mlp_shapes(self._mlp_sizes),
         }
 
     def init_theta(self, seed):
         rng = np.random.default_rng(seed)
         initial = {
             leaf: (
-                networks.truncated_normal(rng, (size,)) / math.sqrt(size)
+                layers.truncated_normal(rng, (size,)) / math.sqrt(size)
             ).astype(np.float32)
             for leaf, size in (
                 ("initial_from_lstm", FROM_LSTM),
@@ -117,7 +131,7 @@ class HierarchicalRule(Rule):
         return {
             **initial,
             **recurrent.init_layers(rng, self._layer_shapes),
-            **networks.init_mlp(rng, self._mlp_sizes),
+            **layers.init_mlp(rng, self._mlp_sizes),
         }
 
     def published_paths(self):
@@ -133,19 +147,17 @@ class HierarchicalRule(Rule):
             "to_lstm_w": "rnn_to_in_params/rnn_to_in/w",
             "to_lstm_b": "rnn_to_in_params/rnn_to_in/b",
         }
-        for leaf in networks.mlp_shapes(self._mlp_sizes):
+        for leaf in layers.mlp_shapes(self._mlp_sizes):
             paths[leaf] = f"ffmod_params/mlp/~/linear_{leaf[1:]}/{leaf[0]}"
         return paths
 
     @classmethod
     def published_config(cls, shapes):
-        _, units = published_shapes.of_rank(2, shapes["lstm_init_state/hidden"])
+        _, units = of_rank(2, shapes["lstm_init_state/hidden"])
         weight = "ffmod_params/mlp/~/linear_{}/w"
         return {
             "lstm_units": units,
-            **published_shapes.mlp_config(
-                shapes, weight, "mlp_units", "mlp_layers"
-            ),
+            **mlp_sizes(shapes, weight, "mlp_units", "mlp_layers"),
         }
 
     # Slots.
@@ -194,16 +206,16 @@ class HierarchicalRule(Rule):
         lstm = self._run_lstm(theta, slots, features)
         to_mlp = recurrent.linear(theta, "to_mlp", lstm["hidden"])  # [t, 17]
         to_lstm = recurrent.linear(theta, "to_lstm", lstm["hidden"])
-        time = networks.time_embed_sin(signals["step"])
+        time = progress.time_embed_sin(signals["step"])
         deltas = []
         for i, (grad, param) in enumerate(zip(grads, params, strict=True)):
             shared = shared_features(time, param, len(params), to_mlp[i])
             entries = self._entry_features(grad, param, tensors[i])
-            outputs = networks.normalized_perceptron(
+            outputs = normalized.whole_perceptron(
                 theta, entries, shared
             )  # [18, n]
             tensors[i]["from_mlp"] = ops.mean(outputs[2:], axis=1)
-            step = networks.step_of(outputs, self.exp_mult) * self.step_mult
+            step = layers.step_of(outputs, self.exp_mult) * self.step_mult
             deltas.append(-ops.reshape(step, shapes[i]))
         return deltas, {
             "tensors": tensors,
@@ -214,7 +226,7 @@ class HierarchicalRule(Rule):
         }
 
     def _run_lstm(self, theta, slots, features):
-        """New state of the LSTM; `features` is a list of [18], by tensor."""
+        """New LSTM state; `features` is a list with one [18] per tensor."""
         inputs = [
             ops.concatenate([slots["from_lstm"], tensor["from_mlp"], own])
             for tensor, own in zip(slots["tensors"], features)
@@ -222,7 +234,7 @@ class HierarchicalRule(Rule):
         return recurrent.lstm(theta, "lstm", ops.stack(inputs), slots["lstm"])
 
     def _entry_features(self, grad, param, slots):
-        """The features of every entry before normalisation, each [k, n]."""
+        """The features of every entry before normalization, each [k, n]."""
         momenta, second_moments = slots["momenta"], slots["second_moments"]
         scale = ops.rsqrt(second_moments + 1e-6)
         return [
@@ -241,10 +253,123 @@ def _flat(tensor):
 
 
 def _accumulate(grad, slots):
-    """A tensor's slots with one more gradient; `from_mlp` is not there yet."""
+    """A tensor's slots after one more gradient, still without `from_mlp`."""
     return {
         "momenta": moving_averages(DECAYS, slots["momenta"], grad),
         "second_moments": moving_averages(
             DECAYS, slots["second_moments"], grad * grad
         ),
     }
+
+
+# Inputs of the networks.
+
+
+def check_ranks(params):
+    """Raises ValueError if a tensor has more than 4 dimensions."""
+    for i, param in enumerate(params):
+        if len(param.shape) > MAX_RANK:
+            raise ValueError(
+                "Rule 'hierarchical' looks at 4 dimensions: `params` must have "
+                f"rank {MAX_RANK} at most. Received: params[{i}] with "
+                f"shape={tuple(param.shape)}"
+            )
+
+
+def tensor_features(grads, params, tensors, shapes, loss_features):
+    """The features of each tensor.
+
+    Args:
+        grads: List of [n].
+        params: List of [n].
+        tensors: List of dicts with new `momenta` and `second_moments`.
+        shapes: List of the tensors' shapes.
+        loss_features: Two scalars: of the training and the validation loss.
+
+    Returns:
+        List of [18].
+    """
+    return [
+        _features_of_one(grad, param, slots, shape, loss_features)
+        for grad, param, slots, shape in zip(grads, params, tensors, shapes)
+    ]
+
+
+def _features_of_one(grad, param, slots, shape, loss_features):
+    momenta, second_moments = slots["momenta"], slots["second_moments"]
+    named = {
+        "g_norm": clip_log(norm(grad)),
+        "is_scalar": -1.0 if len(shape) else 1.0,
+        "mean_ms_mag": clip_log(ops.mean(momenta)),
+        "mean_ms_sign": ops.sign(ops.mean(momenta)),
+        "mean_rms": clip_log(ops.mean(second_moments)),
+        "mean_sign": ops.sign(ops.mean(second_moments)),
+        "mean_v_mag": clip_log(ops.mean(param)),
+        "mean_v_sign": ops.sign(ops.mean(param)),
+        "norm_weight": clip_log(norm(param)),
+        "train_loss_feat": loss_features[0],
+        "valid_loss_feat": loss_features[1],
+        "var_ms": clip_log(_variance(momenta)),
+        "var_rms": clip_log(_variance(second_moments)),
+        "var_v": clip_log(_variance(param)),
+    }
+    padded = [*shape, *[1] * (MAX_RANK - len(shape))]
+    for axis, size in enumerate(padded):
+        named[f"shape_{axis}"] = math.log(size) - 1.0
+    return ops.stack([ops.cast(named[k], "float32") for k in TENSOR_FEATURES])
+
+
+def _variance(x):
+    return ops.mean(ops.square(x - ops.mean(x)))
+
+
+def init_clip():
+    return {"count": ops.ones(()), "scale": 0.01 * ops.ones(())}
+
+
+def clip_gradients(grads, slots):
+    """Gradients clipped to ten times their usual size, and the new slots."""
+    unbiased = slots["scale"] / (1.0 - ops.power(CLIP_DECAY, slots["count"]))
+    limit = 10.0 * unbiased
+    grads = [ops.clip(grad, -limit, limit) for grad in grads]
+    squares = [mean_square(grad) for grad in grads]
+    size = ops.sqrt(1e-8 + sum(squares) / len(squares))
+    return grads, {
+        "count": slots["count"] + 1.0,
+        "scale": CLIP_DECAY * slots["scale"] + (1.0 - CLIP_DECAY) * size,
+    }
+
+
+def take_losses(slots, signals):
+    """New statistics of both losses, and a list of one feature for each."""
+    train = statistics.update_loss_statistics(
+        slots["train_loss"],
+        ops.cast(signals["train_loss"], "float32"),
+        TRAIN_LOSS_DECAY,
+    )
+    valid = slots["valid_loss"]
+    if signals.get("valid_loss") is not None:
+        loss = ops.cast(signals["valid_loss"], "float32")
+        new = statistics.update_loss_statistics(valid, loss, VALID_LOSS_DECAY)
+        is_there = ops.logical_not(ops.isnan(loss))
+        valid = {
+            k: ops.where(is_there, new[k], old) for k, old in valid.items()
+        }
+    usual = statistics.corrected(valid, "mean", VALID_LOSS_DECAY)
+    features = [
+        statistics.loss_feature(train, value, TRAIN_LOSS_DECAY)
+        for value in (ops.cast(signals["train_loss"], "float32"), usual)
+    ]
+    return {"train_loss": train, "valid_loss": valid}, features
+
+
+def shared_features(time, param, num_tensors, to_mlp):
+    """Inputs that all entries of a tensor share, not normalized. [31]"""
+    sizes = ops.stack(
+        [
+            ops.cast(math.log(num_tensors) - 1.0, "float32"),
+            ops.log(norm(param) + 1e-8),
+            ops.cast(math.log(param.shape[0]), "float32"),
+        ]
+    )
+    return ops.concatenate([time, sizes, to_mlp])
