@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Makes an optimizer file of weights that others published.
+"""Imports weights from other libraries and writes an optimizer file.
 
 Reads flax msgpack files (google/learned_optimization, Celo), PyLO's
 safetensors and torch state dicts; nothing is unpickled. The rule and its sizes
-are found by the names and shapes of the weights where they tell.
+are found by the names and shapes of the weights, as far as these show them.
 
 Examples:
   bin/convert_checkpoint.py --source=velo/params --out=velo.safetensors \
-      --rule=velo --config loss_buffer_horizon=None --licence=Apache-2.0
+      --rule=velo --config loss_buffer_horizon=None --license=Apache-2.0
   bin/convert_checkpoint.py --source=rnn.safetensors --source=mlp.safetensors \
       --out=velo.safetensors
 """
@@ -22,23 +22,25 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
     "source",
     [],
-    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeatable where "
-    "they are in several files.",
+    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeat it for "
+    "several files.",
 )
 flags.DEFINE_string("rule", None, "Name of the rule that the weights are for.")
 flags.DEFINE_multi_string(
     "config",
     [],
-    'Hyperparameter of the rule, such as "lstm_units=512"; more of them may '
-    "follow, and it is repeatable.",
+    'Hyperparameter of the rule, such as "lstm_units=512"; more may follow it, '
+    "and it may be repeated.",
 )
 flags.DEFINE_string("out", None, "The file to write, a new .safetensors.")
-flags.DEFINE_string("licence", None, 'Of the weights, such as "Apache-2.0".')
+flags.DEFINE_string(
+    "license", None, 'License of the weights, such as "Apache-2.0".'
+)
 flags.mark_flag_as_required("out")
 
 
 def hyperparameters(bindings):
-    """Dict from name to value of texts such as "lstm_units=512"."""
+    """Dict from name to value, for texts such as "lstm_units=512"."""
     config = {}
     for binding in bindings:
         name, equals, text = binding.partition("=")
@@ -63,7 +65,7 @@ def main(argv):
 
     try:
         rule, metadata = checkpoints.convert(
-            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.licence
+            FLAGS.source, FLAGS.out, FLAGS.rule, config, FLAGS.license
         )
     except (ValueError, OSError, ImportError) as error:
         message = " ".join(str(error).split())
@@ -71,7 +73,7 @@ def main(argv):
         sys.exit(2)
     print(f"{FLAGS.out}: {rule}")
     if assumed := metadata.get("imported", {}).get("assumed"):
-        print(f"Assumed, since nothing told them: {assumed}")
+        print(f"Assumed, because nothing told them: {assumed}")
 
 
 if __name__ == "__main__":

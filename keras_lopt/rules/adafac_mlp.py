@@ -53,14 +53,14 @@ class AdafacMLPRule(PerceptronRule, ShapedTensorRule):
         }
         return {**offsets, **super().init_theta(seed)}
 
-    def published_paths(self):
+    def imported_paths(self):
         return {
             leaf: self._offset_paths.get(leaf, f"nn/~/{leaf}")
             for leaf in self.theta_shapes()
         }
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         return mlp_sizes(shapes, "nn/~/w{}", "hidden_units", "hidden_layers")
 
     def init_tensor_slots(self, theta, shape):

@@ -79,7 +79,7 @@ class AdamRule(MomentsRule):
         epsilon: Added to the root of the second moment, > 0.
     """
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def update_tensor(self, theta, grad, param, slots, signals):

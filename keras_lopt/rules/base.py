@@ -25,7 +25,7 @@ class Rule:
     #: baselines and in tests; self-training refuses them.
     hand_designed: ClassVar[bool] = False
     #: Paths that imported weights may lack; theta is zero there.
-    published_optional: ClassVar[tuple[str, ...]] = ()
+    imported_optional: ClassVar[tuple[str, ...]] = ()
 
     def get_config(self):
         """Hyperparameters: `rules.get(rule.name, **config)` equals the rule."""
@@ -78,7 +78,7 @@ class Rule:
         """
         raise NotImplementedError
 
-    def published_paths(self):
+    def imported_paths(self):
         """Where imported weights hold each leaf of theta.
 
         Returns:
@@ -88,7 +88,7 @@ class Rule:
         return {}
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         """Hyperparameters that follow from the shapes of imported weights.
 
         Args:

@@ -86,11 +86,11 @@ class Celo2Rule(ShapedTensorRule):
         rng = np.random.default_rng(seed)
         return grouped.init_theta(rng, self.theta_shapes())
 
-    def published_paths(self):
-        return grouped.published_paths(self.theta_shapes())
+    def imported_paths(self):
+        return grouped.imported_paths(self.theta_shapes())
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         units, _ = of_rank(2, shapes["ff_mod_stack/~/w1"])
         return {"hidden_units": units}
 

@@ -46,7 +46,7 @@ def log_leaves(**values):
 
 
 def mlp_sizes(shapes, weight, units, layers):
-    """Hyperparameters of an MLP from shapes, for `Rule.published_config`.
+    """Hyperparameters of an MLP from shapes, for `Rule.imported_config`.
 
     Args:
         shapes: Dict from path to shape.

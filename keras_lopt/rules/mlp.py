@@ -28,14 +28,14 @@ class MLPRule(PerceptronRule):
         0.9999,
     )
 
-    def published_paths(self):
+    def imported_paths(self):
         return {
             leaf: f"mlp/~/linear_{leaf[1:]}/{leaf[0]}"
             for leaf in self.theta_shapes()
         }
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         return mlp_sizes(
             shapes, "mlp/~/linear_{}/w", "hidden_units", "hidden_layers"
         )

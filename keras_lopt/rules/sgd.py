@@ -37,7 +37,7 @@ class SGDRule(PerTensorRule):
         del seed  # Nothing is random.
         return log_leaves(log_lr=self.learning_rate)
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def init_tensor_slots(self, theta, size):

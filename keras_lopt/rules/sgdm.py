@@ -46,7 +46,7 @@ class SGDMRule(PerTensorRule):
             log_lr=self.learning_rate, one_minus_momentum=1.0 - self.momentum
         )
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def init_tensor_slots(self, theta, size):

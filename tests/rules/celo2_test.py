@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
 from keras_lopt.rules.celo2 import orthogonalized
-from tests import foreign_files
+from tests import imported_files
 from tests.rules import in_numpy
 
 SHAPES = [(), (7,), (4, 6), (6, 4), (3, 5, 2), (3, 3, 2, 4), (4, 4)]
@@ -75,7 +75,7 @@ class Celo2InNumpy:
 
 def problem(rule, rng):
     """Weights to import, params, and gradients of some steps."""
-    leaves = foreign_files.published(rule)
+    leaves = imported_files.leaves_of(rule)
     params = [rng.normal(size=s).astype(np.float32) for s in SHAPES]
     grads = [
         [rng.normal(scale=s, size=p.shape).astype(np.float32) for p in params]

@@ -134,7 +134,7 @@ class HierarchicalRule(Rule):
             **layers.init_mlp(rng, self._mlp_sizes),
         }
 
-    def published_paths(self):
+    def imported_paths(self):
         paths = {
             "initial_from_lstm": "initial_from_lstm",
             "initial_from_mlp": "initial_from_mlp",
@@ -152,7 +152,7 @@ class HierarchicalRule(Rule):
         return paths
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         _, units = of_rank(2, shapes["lstm_init_state/hidden"])
         weight = "ffmod_params/mlp/~/linear_{}/w"
         return {

@@ -51,7 +51,7 @@ class HypernetworkRule(Rule):
         "train_loss",
     )
     #: Weights of the layer `unused`, which does not change the updates.
-    published_optional: ClassVar[tuple[str, ...]] = (
+    imported_optional: ClassVar[tuple[str, ...]] = (
         "rnn_params/linear/w",
         "rnn_params/linear/b",
     )
@@ -125,7 +125,7 @@ class HypernetworkRule(Rule):
         layers = recurrent.init_layers(rng, self._layer_shapes)
         return {**layers, **grouped.init_theta(rng, self._bank_shapes)}
 
-    def published_paths(self):
+    def imported_paths(self):
         linear = {
             f"{layer}_{kind}": f"rnn_params/{path}/{kind}"
             for layer, path in _LAYER_PATHS.items()
@@ -135,11 +135,11 @@ class HypernetworkRule(Rule):
             f"lstm_{state}": f"lstm_init_state/{state}"
             for state in ("hidden", "cell")
         }
-        bank = grouped.published_paths(self._bank_shapes)
+        bank = grouped.imported_paths(self._bank_shapes)
         return {**linear, **states, **bank}
 
     @classmethod
-    def published_config(cls, shapes):
+    def imported_config(cls, shapes):
         _, lstm_units = of_rank(2, shapes["lstm_init_state/hidden"])
         bank_size, hidden_units, _ = of_rank(3, shapes["ff_mod_stack/~/w1"])
         return {

@@ -89,6 +89,6 @@ def init_theta(rng, shapes):
     return theta
 
 
-def published_paths(shapes):
+def imported_paths(shapes):
     """Dict from leaf to its path in imported weights."""
     return {k: f"ff_mod_stack/~/{k.replace('_', '__')}" for k in shapes}

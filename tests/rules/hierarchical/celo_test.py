@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
-from tests import foreign_files
+from tests import imported_files
 from tests.rules import in_numpy
 
 HORIZON = 30
@@ -113,7 +113,7 @@ def problem(rule, rng):
     """Weights to import, params, and gradients of some steps."""
     leaves = {
         path: (0.3 * value if "rnn" in path else value)
-        for path, value in foreign_files.published(rule).items()
+        for path, value in imported_files.leaves_of(rule).items()
     }
     params = [rng.normal(size=s).astype(np.float32) for s in SHAPES]
     grads = [

@@ -1,4 +1,4 @@
-"""Libraries that only some files or places need."""
+"""Imports libraries that only some file formats or locations need."""
 
 import importlib
 
@@ -6,12 +6,12 @@ from keras_lopt.checkpoints.errors import MissingLibraryError
 
 
 def import_module(name, extra, purpose):
-    """The module `name`.
+    """Imports the module `name`.
 
     Args:
-        name: Its import name.
-        extra: The extra of this package that installs it.
-        purpose: What it is for, as in "reading torch files".
+        name: Import name of the module.
+        extra: The extra of keras_lopt that installs it.
+        purpose: What needs it, as in "reading torch files".
 
     Raises:
         MissingLibraryError: An ImportError that says how to install it.

@@ -1,27 +1,27 @@
-"""Files of weights as other libraries write them, made of a rule's leaves."""
+"""Writes files of weights as other libraries do, from a rule's leaves."""
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-#: flax's numbers of msgpack extensions.
+#: flax's numbers for msgpack extensions.
 ARRAY, COMPLEX, SCALAR = 1, 2, 3
 
 
-def published(rule, seed=0):
-    """Random weights under the published paths of `rule`."""
+def leaves_of(rule, seed=0):
+    """Random weights under the paths that `rule` imports from."""
     rng = np.random.default_rng(seed)
     shapes = rule.theta_shapes()
     return {
         path: rng.normal(size=shapes[leaf]).astype(np.float32)
-        for leaf, path in rule.published_paths().items()
+        for leaf, path in rule.imported_paths().items()
     }
 
 
 def nested(leaves):
-    """The tree that google/learned_optimization holds the leaves in.
+    """The leaves in the tree that google/learned_optimization uses.
 
-    Haiku's names of layers hold slashes themselves.
+    Haiku's names of layers contain slashes.
     """
     tree = {}
     for path, value in leaves.items():
@@ -46,7 +46,7 @@ def array(value, code=ARRAY, dtype=None):
 
 
 def pack(tree):
-    """Bytes of a flax msgpack file; arrays may be packed already."""
+    """Bytes of a flax msgpack file. Arrays may be packed already."""
     msgpack = pytest.importorskip("msgpack", reason="msgpack is not installed")
 
     def packed(value):
@@ -58,11 +58,11 @@ def pack(tree):
 
 
 def bfloat16_bits(value):
-    """The upper halves of float32 numbers, cut off."""
+    """The upper 16 bits of float32 numbers."""
     return (value.view(np.uint32) >> 16).astype(np.uint16)
 
 
-# PyLO: torch modules, (out, in).
+# PyLO: torch modules, whose layers are (out, in).
 
 VELO_LAYERS = {
     "mix_layer1": "linear",
@@ -75,7 +75,7 @@ VELO_LAYERS = {
 
 
 def pylo_rnn(leaves):
-    """VeLORNN's state dict from published leaves of velo."""
+    """VeLORNN's state dict from leaves of velo."""
     state = {
         "lstm_init_state.0": leaves["lstm_init_state/hidden"],
         "lstm_init_state.1": leaves["lstm_init_state/cell"],
@@ -87,7 +87,7 @@ def pylo_rnn(leaves):
 
 
 def pylo_bank(leaves):
-    """VeLOMLP's state dict, its working copies too."""
+    """VeLOMLP's state dict from leaves of velo, with its working copies."""
     bank = {k.removeprefix("ff_mod_stack/~/"): v for k, v in leaves.items()}
     first = np.concatenate([bank[f"w0__{i}"] for i in range(14)], axis=1)
     turned = {k: np.swapaxes(bank[k], 1, 2).copy() for k in ("w1", "w2")}
@@ -111,7 +111,7 @@ def pylo_bank(leaves):
 
 
 def pylo_mlp(leaves):
-    """MetaMLP's state dict from published leaves of adafac_mlp."""
+    """MetaMLP's state dict from leaves of adafac_mlp."""
     names = {0: "input", 1: "linear_0", 2: "output"}
     state = {}
     for i, name in names.items():
@@ -121,7 +121,7 @@ def pylo_mlp(leaves):
 
 
 def pylo_celo2(leaves):
-    """CELO2MLP's state dict, layers (in, out), from leaves of celo2."""
+    """CELO2MLP's state dict from leaves of celo2; layers are (in, out)."""
     own = {k.removeprefix("ff_mod_stack/~/"): v for k, v in leaves.items()}
     later = {
         f"dense_{kind}.{i}": own[f"{kind}{i + 1}"]

@@ -1,10 +1,10 @@
-"""Which format a file has, and its weights under the published paths."""
+"""Recognizes the format of a file of imported weights, and reads it."""
 
 import dataclasses
 import hashlib
 import pathlib
 
-from keras_lopt.checkpoints.foreign import (
+from keras_lopt.checkpoints.importers import (
     flax_msgpack,
     plain_safetensors,
     pylo,
@@ -12,7 +12,7 @@ from keras_lopt.checkpoints.foreign import (
 )
 
 HEAD = 16  # Bytes that tell the formats apart.
-#: Formats that are known and not read: how they begin, what they are.
+#: Known formats that are not read: first bytes -> name.
 _REFUSED = {
     b"\x93NUMPY": "an .npy file",
     b"\x80\x02": "a pickle",
@@ -25,13 +25,13 @@ _REFUSED = {
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
-    """Published weights, as a file has them.
+    """Imported weights of one file.
 
     Args:
-        leaves: Dict from published path to float32 array.
-        provenance: JSON-serialisable dict: the file's format and checksum,
-            and what it says of its origin.
-        config: Hyperparameters that come with the format.
+        leaves: Dict from path to float32 array.
+        provenance: JSON-serializable dict: the file's format and checksum,
+            and what it says about its origin.
+        config: Hyperparameters that the format implies.
     """
 
     leaves: dict
@@ -40,7 +40,7 @@ class Weights:
 
 
 def format_of(path):
-    """ "safetensors", "flax msgpack" or "torch"; ValueError for others."""
+    """Name of the file's format; ValueError if it cannot be read."""
     with open(path, "rb") as file:
         head = file.read(HEAD)
     if plain_safetensors.is_safetensors(head):
@@ -57,7 +57,7 @@ def format_of(path):
     if flax_msgpack.is_msgpack_map(head):
         return "flax msgpack"
     if pathlib.Path(path).suffix == ".safetensors":
-        return "safetensors"  # Whose reader says what is wrong.
+        return "safetensors"  # Its reader says what is wrong.
     raise ValueError(
         "it is truncated, or not a safetensors, flax msgpack or torch file. "
         f"Received: a file that begins with {head!r}"
@@ -65,7 +65,7 @@ def format_of(path):
 
 
 def read(path):
-    """`Weights` of the file at `path`; ValueError names its fault."""
+    """`Weights` from the file at `path`; ValueError if it is damaged."""
     format_name = format_of(path)
     content = pathlib.Path(path).read_bytes()
     info = {}
@@ -75,7 +75,7 @@ def read(path):
         leaves, info = flax_msgpack.read(content)
     else:
         leaves = plain_safetensors.read(content)
-    leaves, config = pylo.to_published(leaves)
+    leaves, config = pylo.translated(leaves)
     provenance = {
         "format": format_name,
         "sha256": hashlib.sha256(content).hexdigest(),

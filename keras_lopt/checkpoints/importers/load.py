@@ -1,43 +1,44 @@
-"""Files of other libraries as a rule, its theta, and where it comes from."""
+"""Loads imported weights: a rule, its theta, and where they come from."""
 
 import contextlib
 
 from keras_lopt import rules
-from keras_lopt.checkpoints import foreign, upstream_config
 from keras_lopt.checkpoints.errors import CheckpointError
-from keras_lopt.checkpoints.published import import_theta
+from keras_lopt.checkpoints.importers import formats, gin_config
+from keras_lopt.checkpoints.importers.rule_choice import choose_rule
+from keras_lopt.checkpoints.importers.theta import import_theta
 from keras_lopt.checkpoints.rule_specs import rule_spec
 
 
-def load_foreign(paths, rule=None, config=None):
-    """Reads weights that others published, from one or more files.
+def load_imported(paths, rule=None, config=None):
+    """Loads imported weights from one or more files.
 
     Args:
-        paths: Dict from what the user calls a file to its local path. PyLO
-            has VeLO in two files.
+        paths: Dict from the user's name of a file to its local path. PyLO
+            stores VeLO in two files.
         rule, config: As for `checkpoints.load`.
 
     Returns:
-        `rule`, `theta` and `metadata`, whose `imported` says where they come
-        from, how the rule was found, and what was assumed of it.
+        `rule`, `theta` and `metadata`. `metadata["imported"]` says where the
+        weights come from, how the rule was found, and what was assumed.
     """
     leaves, told, provenance = {}, {}, []
     for source, path in paths.items():
-        with _named(source):
-            weights = foreign.read(path)
-            name, upstream = None, {}
+        with _errors_name(source):
+            weights = formats.read(path)
+            name, told_beside = None, {}
             if not isinstance(rule, rules.Rule):
-                name, upstream = upstream_config.beside(path)
+                name, told_beside = gin_config.read_beside(path)
             twice = sorted(set(leaves) & set(weights.leaves))
             if twice:
                 raise ValueError(f"another file has these leaves too: {twice}")
         leaves.update(weights.leaves)
-        told.update({**weights.config, **upstream})
+        told.update({**weights.config, **told_beside})
         provenance.append({"source": str(source), **weights.provenance})
         rule = name if rule is None else rule
-    with _named(", ".join(map(str, paths))):
+    with _errors_name(", ".join(map(str, paths))):
         config = {**told, **(config or {})}
-        found = foreign.choose_rule(leaves, rule, config)
+        found = choose_rule(leaves, rule, config)
         theta = import_theta(found, leaves)
     metadata = {"imported": {"files": provenance}}
     if not isinstance(rule, rules.Rule):
@@ -47,16 +48,16 @@ def load_foreign(paths, rule=None, config=None):
 
 
 def _assumed(rule, leaves, config):
-    """Hyperparameters of `rule` that nothing told: its defaults."""
+    """Hyperparameters of `rule` that nothing told, so that defaults hold."""
     shapes = {path: value.shape for path, value in leaves.items()}
-    told = {**type(rule).published_config(shapes), **config}
+    told = {**type(rule).imported_config(shapes), **config}
     stored = rule_spec(rule)["config"]
     return {k: v for k, v in stored.items() if k not in told}
 
 
 @contextlib.contextmanager
-def _named(source):
-    """Makes a ValueError one that names `source`."""
+def _errors_name(source):
+    """Turns a ValueError into a CheckpointError that names `source`."""
     try:
         yield
     except CheckpointError:

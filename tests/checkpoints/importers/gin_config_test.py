@@ -1,12 +1,12 @@
-"""config.gin beside weights of google/learned_optimization."""
+"""The config.gin beside weights from google/learned_optimization."""
 
 import pytest
 
 from keras_lopt import checkpoints
-from keras_lopt.checkpoints import upstream_config
-from tests import foreign_files, small_rules
+from keras_lopt.checkpoints.importers import gin_config
+from tests import imported_files, small_rules
 
-#: As their trainer writes it, in short.
+#: What their trainer writes, shortened.
 VELO = """
 import learned_optimization.research.general_lopt.hyper_v2
 
@@ -65,38 +65,38 @@ run_train.num_steps = %steps
         ("MLPLOpt.step_mult = 0.1\nrun_train.lopt = @Other()", (None, {})),
     ],
 )
-def test_what_is_read(text, expected):
-    assert upstream_config.parse(text) == expected
+def test_rule_and_hyperparameters_are_read_from_the_bindings(text, expected):
+    assert gin_config.parse(text) == expected
 
 
 @pytest.mark.parametrize(
     "line",
     ["param_scale_mult = False", "with_fac_rms = False", "mix_layers = False"],
 )
-def test_a_variant_that_the_rule_has_not_is_refused(line):
+def test_a_variant_that_the_rule_lacks_is_refused(line):
     name, _, value = line.partition(" = ")
     with pytest.raises(
         ValueError, match=f"HyperV2.{name} .*must be True.*Received: {value}"
     ):
-        upstream_config.parse(f"{VELO}\nHyperV2.{line}")
+        gin_config.parse(f"{VELO}\nHyperV2.{line}")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Weights of velo, and their config.gin with the flags of old."""
-    leaves = foreign_files.published(small_rules.small_rule("velo"))
-    foreign_files.save_safetensors(tmp_path / "params", leaves)
+    """Weights of velo, with a config.gin of the oldest flags."""
+    leaves = imported_files.leaves_of(small_rules.small_rule("velo"))
+    imported_files.save_safetensors(tmp_path / "params", leaves)
     (tmp_path / "config.gin").write_text("run_train.lopt = @HyperV2()\n")
     return tmp_path
 
 
-def test_the_flags_come_from_the_file_beside(folder):
+def test_flags_come_from_the_config_beside_the_weights(folder):
     rule, _, metadata = checkpoints.load(folder / "params")
     assert rule == small_rules.small_rule("velo", loss_buffer_horizon=10)
     assert metadata["imported"]["told"]["loss_buffer_horizon"] == 10
 
 
-def test_what_the_user_says_comes_first(folder):
+def test_the_arguments_override_the_config_beside_the_weights(folder):
     config = {"loss_buffer_horizon": None, "step_mult": 0.5}
     rule, _, _ = checkpoints.load(folder / "params", config=config)
     assert rule == small_rules.small_rule("velo", step_mult=0.5)
@@ -110,7 +110,7 @@ def test_what_the_user_says_comes_first(folder):
         checkpoints.load(folder / "params")
 
 
-def test_a_configuration_of_another_rule_is_refused(folder):
+def test_a_config_for_another_rule_is_refused(folder):
     (folder / "config.gin").write_text("MLPLOpt.step_mult = 0.1\n")
     with pytest.raises(checkpoints.CheckpointError, match="rule 'mlp'"):
         checkpoints.load(folder / "params")

@@ -1,4 +1,4 @@
-"""safetensors files of PyLO, and of the published names."""
+"""safetensors files from PyLO, or with the original names; the rule choice."""
 
 import json
 import struct
@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 
 from keras_lopt import checkpoints, rules
-from tests import foreign_files, small_rules
+from tests import imported_files, small_rules
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def velo():
 
 @pytest.fixture
 def leaves(velo):
-    return foreign_files.published(velo)
+    return imported_files.leaves_of(velo)
 
 
 def save(tmp_path, **states):
     """Paths of files, by name."""
     return [
-        foreign_files.save_safetensors(tmp_path / f"{name}.safetensors", state)
+        imported_files.save_safetensors(tmp_path / f"{name}.safetensors", state)
         for name, state in states.items()
     ]
 
@@ -34,11 +34,11 @@ def refused(source, message, **kwargs):
         checkpoints.load(source, **kwargs)
 
 
-def test_pylo_has_velo_in_two_files(tmp_path, velo, leaves):
+def test_velo_is_imported_from_two_files_of_pylo(tmp_path, velo, leaves):
     paths = save(
         tmp_path,
-        rnn=foreign_files.pylo_rnn(leaves),
-        mlp=foreign_files.pylo_bank(leaves),
+        rnn=imported_files.pylo_rnn(leaves),
+        mlp=imported_files.pylo_bank(leaves),
     )
     rule, theta, metadata = checkpoints.load(paths)
     assert rule == velo
@@ -50,30 +50,30 @@ def test_pylo_has_velo_in_two_files(tmp_path, velo, leaves):
     assert len({file["sha256"] for file in files}) == 2
 
 
-def test_the_published_sizes_of_pylos_velo():
-    leaves = foreign_files.published(rules.get("velo"))
-    rnn = foreign_files.pylo_rnn(leaves)
-    bank = foreign_files.pylo_bank(leaves)
+def test_pylos_halves_of_velo_have_their_original_sizes():
+    leaves = imported_files.leaves_of(rules.get("velo"))
+    rnn = imported_files.pylo_rnn(leaves)
+    bank = imported_files.pylo_bank(leaves)
     assert sum(v.size for v in rnn.values()) == 2_279_681
     assert sum(v.size for v in bank.values()) == 40_863
 
 
-def test_half_of_velo_is_refused_and_names_what_is_missing(tmp_path, leaves):
-    (path,) = save(tmp_path, rnn=foreign_files.pylo_rnn(leaves))
+def test_half_of_velo_is_refused_and_the_missing_leaf_named(tmp_path, leaves):
+    (path,) = save(tmp_path, rnn=imported_files.pylo_rnn(leaves))
     refused(path, "nearest is 'velo'.*missing=.'ff_mod_stack/~/b0'")
     refused(path, "missing=.'ff_mod_stack/~/b0'", rule="velo")
 
 
 def test_the_same_half_twice_is_refused(tmp_path, leaves):
-    state = foreign_files.pylo_rnn(leaves)
+    state = imported_files.pylo_rnn(leaves)
     paths = save(tmp_path, one=state, two=state)
     refused(paths, "two.safetensors'.*another file has these leaves too")
 
 
 def test_pylos_per_parameter_mlp_gets_the_offsets_of_its_optimizers(tmp_path):
-    published = rules.get("adafac_mlp", hidden_units=32)
-    leaves = foreign_files.published(published)
-    state = foreign_files.pylo_mlp(leaves)
+    original = rules.get("adafac_mlp", hidden_units=32)
+    leaves = imported_files.leaves_of(original)
+    state = imported_files.pylo_mlp(leaves)
     assert sum(v.size for v in state.values()) == 2_402
     (path,) = save(tmp_path, elo=state)
     rule, theta, metadata = checkpoints.load(path)
@@ -84,16 +84,16 @@ def test_pylos_per_parameter_mlp_gets_the_offsets_of_its_optimizers(tmp_path):
     np.testing.assert_allclose(
         theta["momentum_offsets"], [0.15216392, 0.14245212, 0.06812963]
     )
-    assert checkpoints.load(path, published)[0] == published
+    assert checkpoints.load(path, original)[0] == original
     assert checkpoints.load(path, config={"step_mult": 0.5})[0] == rules.get(
         "adafac_mlp", hidden_units=32, step_mult=0.5
     )
 
 
-def test_pylos_celo2(tmp_path):
+def test_celo2_is_imported_from_pylo(tmp_path):
     rule = rules.get("celo2")
-    leaves = foreign_files.published(rule)
-    state = foreign_files.pylo_celo2(leaves)
+    leaves = imported_files.leaves_of(rule)
+    state = imported_files.pylo_celo2(leaves)
     assert sum(v.size for v in state.values()) == 347
     (path,) = save(tmp_path, celo2=state)
     found, theta, _ = checkpoints.load(path)
@@ -104,14 +104,16 @@ def test_pylos_celo2(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["adafac_mlp", "hierarchical", "velo"])
-def test_published_names_are_read_too(tmp_path, name):
+def test_the_original_names_are_imported_too(tmp_path, name):
     rule = small_rules.small_rule(name)
-    (path,) = save(tmp_path, theta=foreign_files.published(rule))
+    (path,) = save(tmp_path, theta=imported_files.leaves_of(rule))
     assert checkpoints.load(path)[0] == rule
 
 
-def test_weights_that_lack_the_unused_layer_get_zeros(tmp_path, velo, leaves):
-    for path in velo.published_optional:
+def test_theta_is_zero_if_the_weights_lack_the_unused_layer(
+    tmp_path, velo, leaves
+):
+    for path in velo.imported_optional:
         del leaves[path]
     (path,) = save(tmp_path, theta=leaves)
     theta = checkpoints.load(path)[1]
@@ -119,10 +121,10 @@ def test_weights_that_lack_the_unused_layer_get_zeros(tmp_path, velo, leaves):
 
 
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])
-def test_halves_are_widened_exactly(tmp_path, dtype):
+def test_half_precision_is_widened_exactly(tmp_path, dtype):
     path = tmp_path / "sgd.safetensors"
     value = np.array([-4.25], np.float32)
-    bits = foreign_files.bfloat16_bits(value)
+    bits = imported_files.bfloat16_bits(value)
     data = (value.astype(np.float16) if dtype == "F16" else bits).tobytes()
     header = {"log_lr": {"dtype": dtype, "shape": [], "data_offsets": [0, 2]}}
     encoded = json.dumps(header).encode()
@@ -140,7 +142,7 @@ def test_halves_are_widened_exactly(tmp_path, dtype):
     ],
 )
 def test_a_bad_leaf_is_refused_by_name(tmp_path, change, message):
-    leaves = foreign_files.published(rules.get("adam"))
+    leaves = imported_files.leaves_of(rules.get("adam"))
     (path,) = save(tmp_path, theta={**leaves, "log_lr": change})
     refused(path, message)
 
@@ -156,14 +158,14 @@ def test_a_bad_leaf_is_refused_by_name(tmp_path, change, message):
     ],
 )
 def test_a_bad_tensor_of_pylo_is_named(tmp_path, leaves, name, value, message):
-    state = {**foreign_files.pylo_bank(leaves), name: value}
-    paths = save(tmp_path, rnn=foreign_files.pylo_rnn(leaves), mlp=state)
+    state = {**imported_files.pylo_bank(leaves), name: value}
+    paths = save(tmp_path, rnn=imported_files.pylo_rnn(leaves), mlp=state)
     refused(paths, message)
 
 
 def test_a_wrong_layer_of_pylo_is_named(tmp_path):
-    state = foreign_files.pylo_mlp(
-        foreign_files.published(rules.get("adafac_mlp"))
+    state = imported_files.pylo_mlp(
+        imported_files.leaves_of(rules.get("adafac_mlp"))
     )
     state["network.input.weight"] = np.ones(4, np.float32)
     (path,) = save(tmp_path, mlp=state)
@@ -181,11 +183,11 @@ def test_a_truncated_file_is_refused(tmp_path, leaves, part):
 # Which rule.
 
 
-def test_the_wrong_rule_is_refused_by_what_does_not_fit(tmp_path, leaves):
+def test_a_wrong_rule_is_refused_and_the_misfit_named(tmp_path, leaves):
     (path,) = save(tmp_path, theta=leaves)
     refused(path, "rule 'mlp'.*missing=.'mlp/~/linear_0/b'", rule="mlp")
     refused(path, "rule 'adam'.*missing=", rule=rules.get("adam"))
-    refused(path, "published weights.*rule='fused'", rule="fused")
+    refused(path, "weights can be imported for.*rule='fused'", rule="fused")
     refused(path, "registered rules .*name='vello'.*'velo'", rule="vello")
     refused(path, "must have shape .30, 9", config={"lstm_units": 9})
     refused(path, r"Received: \['lstm'\]", rule="velo", config={"lstm": 9})
@@ -196,22 +198,25 @@ def test_the_wrong_rule_is_refused_by_what_does_not_fit(tmp_path, leaves):
     )
 
 
-def test_leaves_of_no_rule_are_refused(tmp_path):
+def test_leaves_that_fit_no_rule_are_refused(tmp_path):
     (path,) = save(tmp_path, other={"dense/kernel": np.ones((2, 2))[:1]})
     refused(path, "dtype=F64")
     (path,) = save(tmp_path, other={"kernel": np.ones((2, 2), np.float32)})
-    refused(path, r"one of the rules \[.*'velo'\].*1 leaves, \['kernel'\]")
+    refused(
+        path,
+        r"one of the rules \[.*'velo'\].*1 leaves, among them \['kernel'\]",
+    )
 
 
-def test_weights_of_an_unknown_relative_name_the_nearest_rule(tmp_path):
-    leaves = foreign_files.published(rules.get("adafac_mlp"))
+def test_the_error_for_an_unknown_variant_names_the_nearest_rule(tmp_path):
+    leaves = imported_files.leaves_of(rules.get("adafac_mlp"))
     leaves["nn/~/w2"] = np.ones((4, 4), np.float32)  # As in MLPNomLOpt.
     leaves["nn/~/b2"] = np.ones(4, np.float32)
     (path,) = save(tmp_path, theta=leaves)
     refused(path, r"nearest is 'adafac_mlp'.*\(4, 2\).*shape=\(4, 4\)")
 
 
-def test_several_rules_that_fit_are_listed(tmp_path, monkeypatch):
+def test_the_error_lists_several_rules_that_fit(tmp_path, monkeypatch):
     from keras_lopt.rules import registry
 
     monkeypatch.setattr(registry, "_RULES", dict(registry._RULES))
@@ -225,7 +230,7 @@ def test_several_rules_that_fit_are_listed(tmp_path, monkeypatch):
     assert checkpoints.load(path, "twin")[0] == Twin()
 
 
-def test_the_file_of_an_own_optimizer_must_have_the_rule_and_config(tmp_path):
+def test_our_own_file_must_have_the_given_rule_and_config(tmp_path):
     rule = rules.get("fused")
     path = tmp_path / "own.safetensors"
     checkpoints.save(path, rule, rule.init_theta(0))
@@ -234,7 +239,7 @@ def test_the_file_of_an_own_optimizer_must_have_the_rule_and_config(tmp_path):
     refused(path, "`config` must be .*config=.'x': 1", config={"x": 1})
 
 
-def test_the_metadata_of_a_file_is_not_taken_for_ours(tmp_path):
+def test_metadata_of_other_libraries_is_ignored(tmp_path):
     path = tmp_path / "x.safetensors"
     leaf = {"log_lr": np.zeros((), np.float32)}
     safetensors.numpy.save_file(leaf, path, {"rule": "{}", "metadata": "3"})

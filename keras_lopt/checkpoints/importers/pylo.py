@@ -1,7 +1,7 @@
-"""PyLO's names and layouts of weights -> the published ones.
+"""Translates PyLO's weights to the paths that the rules import from.
 
-PyLO (arXiv 2506.10315) holds the weights of google/learned_optimization in
-torch modules: layers are (out, in) and therefore transposed here.
+PyLO (arXiv 2506.10315) keeps the weights of google/learned_optimization in
+torch modules. Their layers are (out, in), and are therefore transposed here.
 """
 
 import re
@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_lopt import rules
 
-#: Layer of VeLORNN -> published path.
+#: Layer of VeLORNN -> path.
 _RNN = {
     "mix_layer1": "rnn_params/linear",
     "mix_layer2": "rnn_params/linear_1",
@@ -23,7 +23,7 @@ _RNN_STATE = {
     "lstm_init_state.0": "lstm_init_state/hidden",
     "lstm_init_state.1": "lstm_init_state/cell",
 }
-#: Leaf of VeLOMLP -> published path; the first layer is split.
+#: Leaf of VeLOMLP -> path; the first layer is split into groups.
 _BANK = {
     "input_weights_": "ff_mod_stack/~/w0__",
     "input_bias_": "ff_mod_stack/~/b0",
@@ -32,7 +32,7 @@ _BANK = {
     "output_weights_": "ff_mod_stack/~/w2",
     "output_bias_": "ff_mod_stack/~/b2",
 }
-#: Leaf of CELO2MLP, whose layers are (in, out) -> published path.
+#: Leaf of CELO2MLP, whose layers are (in, out) -> path.
 _CELO2 = {
     "b0": "ff_mod_stack/~/b0",
     **{
@@ -42,10 +42,10 @@ _CELO2 = {
     },
     **{f"w0.{i}": f"ff_mod_stack/~/w0__{i}" for i in range(14)},
 }
-#: What VeLOMLP computes from its bank, and stores with it.
+#: What VeLOMLP computes from its bank, and saves with it.
 _WORKING_COPIES = {name.replace("_.", ".").rstrip("_") for name in _BANK}
 _PER_PARAMETER = r"network\.(input|linear_(\d+)|output)\.(weight|bias)"
-#: MetaMLP has no decays: PyLO's optimizers have those of muLO in their code.
+#: MetaMLP has no decays, because PyLO's optimizers have muLO's in their code.
 _OFFSETS = {
     "momentum_decays": (0.15216392, 0.14245212, 0.06812963),
     "rms_decays": (0.01079706,),
@@ -54,15 +54,15 @@ _OFFSETS = {
 _PER_PARAMETER_CONFIG = {"step_mult": 0.01}  # Default of PyLO's optimizers.
 
 
-def to_published(leaves):
-    """Weights under their published paths; other leaves stay as they are.
+def translated(leaves):
+    """PyLO's weights under the paths of the rules; other leaves unchanged.
 
     Args:
         leaves: Dict from name to float32 array.
 
     Returns:
-        Such a dict, and the hyperparameters that PyLO's optimizers use with
-        these weights by default where they are not the published defaults.
+        Dict from path to float32 array, and a dict of the hyperparameters
+        whose defaults in PyLO's optimizers differ from the rule's.
     """
     if any(re.fullmatch(_PER_PARAMETER, name) for name in leaves):
         return _per_parameter(leaves), dict(_PER_PARAMETER_CONFIG)
@@ -83,7 +83,7 @@ def to_published(leaves):
 
 
 def _per_parameter(leaves):
-    """MetaMLP as adafac_mlp."""
+    """MetaMLP, which is the rule adafac_mlp."""
     found = {k: np.array(v, np.float32) for k, v in _OFFSETS.items()}
     hidden = [n for n in leaves if re.match(r"network\.linear_\d+\.weight", n)]
     for name, value in leaves.items():
@@ -99,7 +99,7 @@ def _per_parameter(leaves):
 
 
 def _bank(name, value):
-    """Leaves of the bank of MLPs: (bank, out, in) -> (bank, in, out)."""
+    """Leaves of the bank of MLPs, from (bank, out, in) to (bank, in, out)."""
     path = _BANK[name]
     if "weights" in name:
         value = _transposed(name, value, "weight", rank=3)

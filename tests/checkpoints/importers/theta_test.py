@@ -1,4 +1,4 @@
-"""Published weights as theta: leaf by leaf, or a clear error."""
+"""Imported weights as theta: leaf by leaf, or a clear error."""
 
 import contextlib
 
@@ -7,52 +7,43 @@ import pytest
 
 from keras_lopt import checkpoints, rules
 from tests import small_rules
+from tests.imported_files import leaves_of
 
-PUBLISHED = [n for n in rules.names() if rules.get(n).published_paths()]
-
-
-def published(rule, seed=0):
-    """Random weights under the paths of `rule`."""
-    rng = np.random.default_rng(seed)
-    shapes = rule.theta_shapes()
-    return {
-        path: rng.normal(size=shapes[leaf]).astype(np.float32)
-        for leaf, path in rule.published_paths().items()
-    }
+IMPORTABLE = [n for n in rules.names() if rules.get(n).imported_paths()]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", IMPORTABLE)
 def test_every_leaf_comes_from_its_path(name):
     rule = small_rules.small_rule(name)
-    leaves = published(rule)
+    leaves = leaves_of(rule)
     theta = checkpoints.import_theta(rule, leaves)
     rule.check_theta(theta)
     assert list(theta) == list(rule.theta_shapes())
-    for leaf, path in rule.published_paths().items():
+    for leaf, path in rule.imported_paths().items():
         np.testing.assert_array_equal(theta[leaf], leaves[path])
         assert not np.shares_memory(theta[leaf], leaves[path])
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_paths_are_different(name):
+@pytest.mark.parametrize("name", IMPORTABLE)
+def test_every_leaf_has_a_path_of_its_own(name):
     rule = rules.get(name)
-    paths = rule.published_paths()
+    paths = rule.imported_paths()
     assert set(paths) == set(rule.theta_shapes())
     assert len(set(paths.values())) == len(paths)
-    assert set(rule.published_optional) <= set(paths.values())
+    assert set(rule.imported_optional) <= set(paths.values())
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_the_shapes_tell_the_sizes(name):
+@pytest.mark.parametrize("name", IMPORTABLE)
+def test_sizes_follow_from_the_shapes(name):
     rule = small_rules.small_rule(name)
-    shapes = {k: v.shape for k, v in published(rule).items()}
-    config = type(rule).published_config(shapes)
+    shapes = {k: v.shape for k, v in leaves_of(rule).items()}
+    config = type(rule).imported_config(shapes)
     assert rules.get(name, **config) == rule
     for path in shapes:
         for wrong in ((), (1,), (1, 1, 1, 1)):
             changed = {**shapes, path: wrong}
             with contextlib.suppress(LookupError):
-                type(rule).published_config(changed)
+                type(rule).imported_config(changed)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +73,16 @@ def test_the_shapes_tell_the_sizes(name):
         ),
     ],
 )
-def test_the_paths_are_the_published_ones(name, paths):
-    assert paths.items() <= rules.get(name).published_paths().items()
+def test_paths_are_those_of_the_original_weights(name, paths):
+    assert paths.items() <= rules.get(name).imported_paths().items()
 
 
-def test_theta_is_zero_where_an_unused_layer_is_missing():
+def test_theta_is_zero_if_the_unused_layer_is_missing():
     rule = small_rules.small_rule("velo")
-    leaves = published(rule)
+    leaves = leaves_of(rule)
     expected = checkpoints.import_theta(rule, leaves)
     assert np.all(expected["unused_w"] != 0.0)
-    for path in rule.published_optional:
+    for path in rule.imported_optional:
         del leaves[path]
     theta = checkpoints.import_theta(rule, leaves)
     for leaf, value in theta.items():
@@ -111,20 +102,20 @@ def test_theta_is_zero_where_an_unused_layer_is_missing():
 )
 def test_a_bad_leaf_is_named_by_its_path(value, message):
     rule = rules.get("adafac_mlp")
-    leaves = {**published(rule), "nn/~/w0": value}
+    leaves = {**leaves_of(rule), "nn/~/w0": value}
     with pytest.raises(ValueError, match=f"leaves.'nn/~/w0'.*{message}"):
         checkpoints.import_theta(rule, leaves)
 
 
 def test_weights_of_another_size_are_refused():
-    leaves = published(rules.get("adafac_mlp", hidden_units=8))
+    leaves = leaves_of(rules.get("adafac_mlp", hidden_units=8))
     with pytest.raises(ValueError, match="hidden_units=4"):
         checkpoints.import_theta(rules.get("adafac_mlp"), leaves)
 
 
 def test_missing_and_unknown_leaves_are_named():
     rule = rules.get("adafac_mlp")
-    leaves = published(rule)
+    leaves = leaves_of(rule)
     leaves["nn/~/w9"] = leaves.pop("nn/~/w0")
     with pytest.raises(
         ValueError, match=r"missing=\['nn/~/w0'\], unknown=\['nn/~/w9'\]"
@@ -132,6 +123,8 @@ def test_missing_and_unknown_leaves_are_named():
         checkpoints.import_theta(rule, leaves)
 
 
-def test_a_rule_without_published_weights_is_refused():
-    with pytest.raises(ValueError, match="published weights.*rule='fused'"):
+def test_a_rule_that_cannot_import_weights_is_refused():
+    with pytest.raises(
+        ValueError, match="weights can be imported for.*rule='fused'"
+    ):
         checkpoints.import_theta(rules.get("fused"), {})

@@ -1,4 +1,4 @@
-"""torch state dicts: plain tensors are read, and nothing is unpickled."""
+"""torch state dicts: plain tensors are imported, nothing is unpickled."""
 
 import os
 import pickle
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_lopt import checkpoints, rules
-from tests import foreign_files, small_rules
+from tests import imported_files, small_rules
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def velo():
 
 @pytest.fixture
 def leaves(velo):
-    return foreign_files.published(velo)
+    return imported_files.leaves_of(velo)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def path(tmp_path):
 
 
 def tensors(torch, tree):
-    """Arrays of nested dicts as tensors."""
+    """Nested dicts of arrays as nested dicts of tensors."""
     return {
         k: tensors(torch, v) if isinstance(v, dict) else torch.from_numpy(v)
         for k, v in tree.items()
@@ -58,9 +58,9 @@ class Bomb:
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("wrapper", [None, "torch_params", "state_dict"])
-def test_a_state_dict_of_pylo(torch, path, zipped, wrapper):
-    leaves = foreign_files.published(rules.get("adafac_mlp", hidden_units=8))
-    state = tensors(torch, foreign_files.pylo_mlp(leaves))
+def test_a_state_dict_of_pylo_is_imported(torch, path, zipped, wrapper):
+    leaves = imported_files.leaves_of(rules.get("adafac_mlp", hidden_units=8))
+    state = tensors(torch, imported_files.pylo_mlp(leaves))
     if wrapper:
         state = {wrapper: state, "step": 12, "other": [1, 2]}
     torch.save(state, path, _use_new_zipfile_serialization=zipped)
@@ -72,23 +72,23 @@ def test_a_state_dict_of_pylo(torch, path, zipped, wrapper):
     assert provenance.get("step") == (12 if wrapper else None)
 
 
-def test_published_trees_are_read(torch, path, velo, leaves):
-    torch.save(tensors(torch, foreign_files.nested(leaves)), path)
+def test_a_tree_with_the_original_names_is_imported(torch, path, velo, leaves):
+    torch.save(tensors(torch, imported_files.nested(leaves)), path)
     rule, theta, _ = checkpoints.load(path)
     assert rule == velo
-    for leaf, published in velo.published_paths().items():
-        np.testing.assert_array_equal(theta[leaf], leaves[published])
+    for leaf, name in velo.imported_paths().items():
+        np.testing.assert_array_equal(theta[leaf], leaves[name])
 
 
-def test_a_file_may_have_both_halves_of_pylos_velo(torch, path, velo, leaves):
-    state = foreign_files.pylo_rnn(leaves) | foreign_files.pylo_bank(leaves)
+def test_one_file_may_hold_both_halves_of_pylos_velo(torch, path, velo, leaves):
+    state = imported_files.pylo_rnn(leaves) | imported_files.pylo_bank(leaves)
     state = {k: torch.nn.Parameter(v) for k, v in tensors(torch, state).items()}
     torch.save(state, path)
     assert checkpoints.load(path)[0] == velo
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_halves_are_widened_exactly(torch, path, dtype):
+def test_half_precision_is_widened_exactly(torch, path, dtype):
     value = torch.tensor(-4.25, dtype=getattr(torch, dtype))
     torch.save({"log_lr": value}, path)
     assert checkpoints.load(path)[1]["log_lr"] == -4.25
@@ -150,15 +150,15 @@ def test_a_bad_leaf_is_refused_by_name(torch, path, make, message):
 
 
 @pytest.mark.parametrize("state", [5, [1.0], {1: 2}])
-def test_a_file_of_something_else_is_refused(torch, path, state):
+def test_a_file_without_a_dict_of_tensors_is_refused(torch, path, state):
     torch.save(state, path)
     refused(path, "must hold a dict of arrays|keys must be strings")
 
 
-# What is not torch's, and torch that is not there.
+# Files that torch did not write, and missing libraries.
 
 
-def test_archives_and_arrays_of_numpy_are_refused(tmp_path):
+def test_numpy_archives_and_arrays_are_refused(tmp_path):
     leaf = np.zeros((), np.float32)
     np.savez(tmp_path / "x.npz", log_lr=leaf)
     refused(tmp_path / "x.npz", "must be a torch file.*'log_lr.npy'")
@@ -197,7 +197,7 @@ def test_a_missing_library_is_named(archive, monkeypatch, name, extra, content):
     assert isinstance(info.value, ImportError)
 
 
-def test_a_torch_that_does_not_load_safely_is_refused(archive, monkeypatch):
+def test_a_torch_version_that_loads_unsafely_is_refused(archive, monkeypatch):
     old = types.ModuleType("torch")
     old.__version__ = "2.5.1+cpu"
     monkeypatch.setitem(sys.modules, "torch", old)

@@ -1,22 +1,22 @@
-"""Which rule published weights are of: as told, or from names and shapes."""
+"""Finds the rule of imported weights, by name or by paths and shapes."""
 
 from keras_lopt import rules
-from keras_lopt.checkpoints import published
+from keras_lopt.checkpoints.importers.theta import misfit
 
 
 def choose_rule(leaves, rule=None, config=None):
-    """The rule that `leaves` are of.
+    """The rule that `leaves` belong to.
 
     Args:
-        leaves: Dict from published path to array.
-        rule: A `rules.Rule`, taken as it is; the name of one; or `None`, for
-            any registered rule that fits.
-        config: Hyperparameters of that rule. The sizes not among them are
-            read from the shapes; the others keep their defaults.
+        leaves: Dict from path to array.
+        rule: A `rules.Rule`, which is returned; the name of one; or `None`
+            for any registered rule that fits.
+        config: Hyperparameters of that rule. Sizes that it lacks are read from
+            the shapes; other hyperparameters keep their defaults.
 
     Raises:
-        ValueError: No rule fits, which says why the nearest one does not; or
-            several do, which lists them.
+        ValueError: No rule fits (the message says why the nearest one does
+            not), or several do (the message lists them).
     """
     if isinstance(rule, rules.Rule):
         return rule
@@ -38,32 +38,32 @@ def choose_rule(leaves, rule=None, config=None):
 
 
 def _candidate(name, shapes, config):
-    """The rule `name` with the sizes of `shapes`, and why it does not fit."""
+    """The rule `name` in the sizes of `shapes`, and why it does not fit."""
     try:
-        told = type(rules.get(name)).published_config(shapes)
+        told = type(rules.get(name)).imported_config(shapes)
     except LookupError:
-        told = {}  # `misfit` says which leaf is missing or has wrong sizes.
+        told = {}  # `misfit` says which leaf is missing or has another shape.
     try:
         rule = rules.get(name, **{**told, **config})
-        return rule, published.misfit(rule, shapes)
+        return rule, misfit(rule, shapes)
     except (TypeError, ValueError) as error:
         return None, str(error)
 
 
 def _why_none(candidates, shapes):
-    """What to say where no candidate fits."""
-    known = [name for name in candidates if rules.get(name).published_paths()]
+    """The message if no candidate fits."""
+    known = [name for name in candidates if rules.get(name).imported_paths()]
     if len(candidates) == 1:
         ((_, problem),) = candidates.values()
         return problem
 
     def likeness(name):
-        """Part of the paths that are shared, then sizes that agree."""
+        """Share of common paths, then number of equal sizes."""
         rule = candidates[name][0] or rules.get(name)
-        paths = set(rule.published_paths().values())
+        paths = set(rule.imported_paths().values())
         part = len(paths & set(shapes)) / len(paths | set(shapes))
         agreeing = 0
-        for leaf, path in rule.published_paths().items():
+        for leaf, path in rule.imported_paths().items():
             sizes = zip(rule.theta_shapes()[leaf], shapes.get(path, ()))
             agreeing += sum(a == b for a, b in sizes)
         return part, agreeing
@@ -74,6 +74,6 @@ def _why_none(candidates, shapes):
         problem = ""
     names = sorted(shapes)
     return (
-        f"its leaves must be the published weights of one of the rules {known}."
-        f" Received: {len(names)} leaves, {names[:3]} among them.{problem}"
+        f"its leaves must be weights of one of the rules {known}. Received: "
+        f"{len(names)} leaves, among them {names[:3]}.{problem}"
     )

@@ -1,8 +1,8 @@
-"""Leaves of foreign files as float32 arrays with paths as names.
+"""Leaves of imported files as float32 arrays, named by their paths.
 
-The rule for dtypes: float32 is taken as it is; float16 and bfloat16 are
-widened, which is exact; everything else is refused, float64 too, since
-rounding it would change the weights.
+float32 is used as it is. float16 and bfloat16 are widened, which is exact. All
+other dtypes are refused; float64 too, because rounding would change the
+weights.
 """
 
 import collections.abc
@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-#: Names of the dtypes that are read, and how their bytes are.
+#: Names of the dtypes that are read, and the layout of their bytes.
 _BYTES = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}
 
 
 def check_dtype(path, dtype):
-    """Raises ValueError unless `dtype`, a NumPy name, is one that is read."""
+    """Raises ValueError unless `dtype`, a NumPy name, can be read."""
     if dtype not in _BYTES:
         raise ValueError(
             f"`leaves[{path!r}]` must be float32, or float16 or bfloat16, "
@@ -24,11 +24,11 @@ def check_dtype(path, dtype):
 
 
 def from_bytes(path, dtype, shape, data):
-    """float32 array of little-endian bytes in row-major order.
+    """float32 array from little-endian bytes in row-major order.
 
     Args:
         path: Name of the leaf.
-        dtype: NumPy's name of the type.
+        dtype: NumPy's name of the dtype.
         shape: List of sizes.
         data: The bytes.
     """
@@ -42,7 +42,7 @@ def from_bytes(path, dtype, shape, data):
         )
     try:
         value = np.frombuffer(data, stored).reshape(shape)
-    except ValueError as error:  # Too large, or of too many dimensions.
+    except ValueError as error:  # Too large, or too many dimensions.
         raise ValueError(
             f"`leaves[{path!r}]` must have a shape that an array can have "
             f"({error}). Received: shape={tuple(shape)}"
@@ -53,16 +53,16 @@ def from_bytes(path, dtype, shape, data):
 
 
 def flatten(tree):
-    """Dict from path to leaf of nested dicts, the keys joined by `/`.
+    """Dict from path to leaf of nested dicts, with keys joined by `/`.
 
-    A key may hold slashes: `{"rnn/linear": {"w": x}}` has `rnn/linear/w`.
+    Keys may contain slashes: `{"rnn/linear": {"w": x}}` has `rnn/linear/w`.
     """
     if not isinstance(tree, collections.abc.Mapping):
         raise ValueError(
             f"it must hold a dict of arrays. Received: {type(tree).__name__}"
         )
     leaves, left = {}, [("", tree)]
-    while left:  # Not recursive: a file may be nested as deeply as it likes.
+    while left:  # Not recursive, because a file may be nested deeply.
         prefix, branch = left.pop()
         for key, value in branch.items():
             if not isinstance(key, str):

@@ -1,6 +1,6 @@
-"""Theta of recorded traces through every format, and a trace replayed.
+"""Imports the theta of recorded traces in every format, and replays a trace.
 
-The traces (tests/rules/golden) are of google/learned_optimization.
+The traces (tests/rules/golden) were recorded with google/learned_optimization.
 """
 
 import pathlib
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
-from tests import foreign_files
+from tests import imported_files
 
-FOLDER = pathlib.Path(__file__).parents[1] / "rules" / "golden"
-#: Trace -> rule, as the names and shapes of its theta tell.
+FOLDER = pathlib.Path(__file__).parents[2] / "rules" / "golden"
+#: Trace -> the rule that the names and shapes of its theta imply.
 TRACES = {
     "adafac_mlp_lopt": rules.get("adafac_mlp"),
     "hyper_v2": rules.get("velo", lstm_units=128, bank_size=64),
@@ -41,9 +41,9 @@ def leaves_of(arrays):
 
 def write_flax(folder, leaves):
     path = folder / "params"
-    tree = foreign_files.nested(leaves)
+    tree = imported_files.nested(leaves)
     content = {"params": tree, "gen_id": "golden", "step": 0}
-    path.write_bytes(foreign_files.pack(content))
+    path.write_bytes(imported_files.pack(content))
     return path
 
 
@@ -55,20 +55,20 @@ def write_torch(folder, leaves):
 
 
 def write_safetensors(folder, leaves):
-    return foreign_files.save_safetensors(folder / "theta", leaves)
+    return imported_files.save_safetensors(folder / "theta", leaves)
 
 
 def write_pylo(folder, leaves):
-    halves = foreign_files.pylo_rnn(leaves), foreign_files.pylo_bank(leaves)
+    halves = imported_files.pylo_rnn(leaves), imported_files.pylo_bank(leaves)
     return [
-        foreign_files.save_safetensors(folder / f"half{i}", half)
+        imported_files.save_safetensors(folder / f"half{i}", half)
         for i, half in enumerate(halves)
     ]
 
 
 @pytest.mark.parametrize("name", TRACES)
 @pytest.mark.parametrize("write", [write_flax, write_torch, write_safetensors])
-def test_theta_is_the_same_by_every_way(tmp_path, name, write):
+def test_every_format_gives_the_same_theta(tmp_path, name, write):
     leaves, rule = leaves_of(arrays_of(name)), TRACES[name]
     found, theta, _ = checkpoints.load(write(tmp_path, leaves))
     assert found == rule

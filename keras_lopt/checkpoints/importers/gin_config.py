@@ -1,15 +1,15 @@
-"""config.gin beside weights of google/learned_optimization.
+"""The config.gin beside weights from google/learned_optimization.
 
-It tells what tensors do not: which of two ways VeLO's loss features and LSTM
-states go, and the scale of the step. Only its bindings of numbers, names and
-flags are read, as text.
+It holds what the tensors do not show: which of two variants VeLO's loss
+features and LSTM states are, and the scale of the step. It is read as text,
+and only for bindings of numbers, names and flags.
 """
 
 import ast
 import pathlib
 import re
 
-from keras_lopt.checkpoints.locations import UPSTREAM_CONFIG
+from keras_lopt.checkpoints.locations import GIN_CONFIG
 
 #: Their class -> our rule.
 _RULES = {
@@ -19,7 +19,7 @@ _RULES = {
     "RNNMLPLOpt": "hierarchical",
 }
 _SCALES = ("exp_mult", "step_mult")
-#: Bindings of HyperV2 that the rule `velo` has with these values only.
+#: Bindings of HyperV2 that the rule `velo` supports only with these values.
 _FIXED = {
     "adafactor_accumulator": True,
     "clip_param_scale_amount": None,
@@ -35,19 +35,23 @@ _FIXED = {
     "validation_mode": False,
     "with_validation_feature_dim": False,
 }
-BUGGED_HORIZON = 10  # Their loss buffer spans 10 steps by mistake.
+BUGGED_HORIZON = 10  # By mistake, their loss buffer spanned 10 steps.
 
 
-def beside(path):
-    """Name of the rule, or None, and its hyperparameters as told there."""
-    file = pathlib.Path(path).parent / UPSTREAM_CONFIG
+def read_beside(path):
+    """What the config.gin in the folder of `path` says.
+
+    Returns:
+        Name of the rule, or None, and a dict of hyperparameters.
+    """
+    file = pathlib.Path(path).parent / GIN_CONFIG
     if not file.is_file():
         return None, {}
     return parse(file.read_text(encoding="utf-8", errors="replace"))
 
 
 def parse(text):
-    """`beside`, of the text of the file."""
+    """`read_beside` for the text of the file."""
     bindings = _bindings(text)
     names = [name for name in _RULES if name in bindings]
     lopt = bindings.get("run_train", {}).get("lopt", "")
@@ -68,10 +72,10 @@ def _velo_flags(own):
         expected = _FIXED.get(key, True if key.startswith("with_") else value)
         if value != expected:
             raise ValueError(
-                f"HyperV2.{key} in {UPSTREAM_CONFIG} beside it must be "
+                f"HyperV2.{key} in {GIN_CONFIG} beside it must be "
                 f"{expected}, as the rule 'velo' has it. Received: {value}"
             )
-    # These defaults are theirs.
+    # The defaults are those of google/learned_optimization.
     bugged = own.get("use_bugged_loss_features", True)
     return {
         "loss_buffer_horizon": BUGGED_HORIZON if bugged else None,
@@ -80,7 +84,7 @@ def _velo_flags(own):
 
 
 def _bindings(text):
-    """Dict from class to dict from parameter to value, scopes left out."""
+    """Dict from class to dict from parameter to value, without scopes."""
     found = {}
     for line in text.replace("\\\n", " ").splitlines():
         match = re.fullmatch(

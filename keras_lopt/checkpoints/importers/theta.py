@@ -1,24 +1,29 @@
-"""Weights published for a rule, brought into the rule's own theta."""
+"""Imported weights as the theta of a rule."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
+from keras_lopt.rules import Rule
 
-def import_theta(rule, leaves):
-    """Theta of `rule` from published weights.
+
+def import_theta(
+    rule: Rule, leaves: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Theta of `rule` from imported weights.
 
     Args:
-        rule: A `rules.Rule` with the hyperparameters the weights are for.
-        leaves: Dict from path to float32 array. A path is the names of the
-            published tree joined by `/`, as in `nn/~/w0`. Those that
-            `rule.published_optional` names may be missing; theta is zero
-            there.
+        rule: A `rules.Rule` with the hyperparameters of the weights.
+        leaves: Dict from path to float32 array. A path joins the names in the
+            tree of weights by `/`, as in `nn/~/w0`. Paths that are in
+            `rule.imported_optional` may be missing; theta is zero there.
 
     Returns:
         Dict from theta leaf name to float32 NumPy array, copies.
 
     Raises:
-        ValueError: A rule without published weights; leaves that are missing
-            or unknown; a shape, dtype or value that does not fit.
+        ValueError: The rule cannot import weights; leaves are missing or
+            unknown; or a shape, dtype or value does not fit.
 
     >>> import numpy as np
     >>> from keras_lopt import checkpoints, rules
@@ -39,7 +44,7 @@ def import_theta(rule, leaves):
 
 
 def misfit(rule, shapes):
-    """Why published weights are not of `rule`, or "" if they are.
+    """Why imported weights do not fit `rule`; "" if they do.
 
     Args:
         rule: A `rules.Rule`.
@@ -48,11 +53,11 @@ def misfit(rule, shapes):
     paths = _paths_in_order(rule)
     if not paths:
         return (
-            "`rule` must be one with published weights. Received: "
+            "`rule` must be one that weights can be imported for. Received: "
             f"rule={rule.name!r}"
         )
     expected = set(paths.values())
-    missing = sorted(expected - set(shapes) - set(rule.published_optional))
+    missing = sorted(expected - set(shapes) - set(rule.imported_optional))
     unknown = sorted(set(shapes) - expected)
     if missing or unknown:
         return (
@@ -70,8 +75,8 @@ def misfit(rule, shapes):
 
 
 def _paths_in_order(rule):
-    """`rule.published_paths()` in the order of theta."""
-    paths = rule.published_paths()
+    """`rule.imported_paths()`, in the order of theta."""
+    paths = rule.imported_paths()
     return {leaf: paths[leaf] for leaf in rule.theta_shapes() if paths}
 
 

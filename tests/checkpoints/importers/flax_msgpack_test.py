@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from keras_lopt import checkpoints, rules
-from tests import foreign_files, small_rules
+from tests import imported_files, small_rules
 
 msgpack = pytest.importorskip("msgpack", reason="msgpack is not installed")
 
-#: Rule, its hyperparameters, numbers in theta, bytes of the bare file.
+#: Rule, hyperparameters, size of theta, bytes of the file without wrapper.
 LAYOUTS = [
     ("velo", {}, 2_320_385, 9_282_507),
     ("velo", {"lstm_units": 64, "bank_size": 32}, 46_337, 186_246),
@@ -31,17 +31,17 @@ def rule():
 
 @pytest.fixture
 def leaves(rule):
-    return foreign_files.published(rule)
+    return imported_files.leaves_of(rule)
 
 
 @pytest.fixture
 def refused(tmp_path):
-    """Callable: a tree, or bytes, and what must be said of it."""
+    """Callable that checks the error for a tree, or for bytes."""
 
     def check(tree, message, **kwargs):
         path = tmp_path / "params"
         if not isinstance(tree, bytes):
-            tree = foreign_files.pack(tree)
+            tree = imported_files.pack(tree)
         path.write_bytes(tree)
         with pytest.raises(checkpoints.CheckpointError, match=message) as info:
             checkpoints.load(path, **kwargs)
@@ -52,20 +52,22 @@ def refused(tmp_path):
 
 @pytest.mark.parametrize("name, config, numbers, size", LAYOUTS)
 @pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "wrapped"])
-def test_a_published_layout(tmp_path, name, config, numbers, size, wrapped):
+def test_the_original_layout_is_imported(
+    tmp_path, name, config, numbers, size, wrapped
+):
     rule = rules.get(name, **config)
-    leaves = foreign_files.published(rule)
-    tree = foreign_files.nested(leaves)
-    content = foreign_files.pack(tree)
+    leaves = imported_files.leaves_of(rule)
+    tree = imported_files.nested(leaves)
+    content = imported_files.pack(tree)
     assert len(content) == size
     assert sum(leaf.size for leaf in leaves.values()) == numbers
     if wrapped:
         tree = {"params": tree, "gen_id": "g7", "step": 1200}
-        content = foreign_files.pack(tree)
+        content = imported_files.pack(tree)
     (tmp_path / "params").write_bytes(content)
     found, theta, metadata = checkpoints.load(tmp_path / "params")
     assert found == rule
-    for leaf, path in rule.published_paths().items():
+    for leaf, path in rule.imported_paths().items():
         np.testing.assert_array_equal(theta[leaf], leaves[path])
     (provenance,) = metadata["imported"]["files"]
     assert provenance["format"] == "flax msgpack"
@@ -74,11 +76,11 @@ def test_a_published_layout(tmp_path, name, config, numbers, size, wrapped):
 
 
 @pytest.mark.parametrize("chosen", ["velo", None, "the rule"])
-def test_the_rule_may_be_told_by_name_or_be_given(tmp_path, chosen):
+def test_the_rule_may_be_found_or_named_or_given(tmp_path, chosen):
     rule = small_rules.small_rule("velo")
     path = tmp_path / "theta.state"
-    tree = foreign_files.nested(foreign_files.published(rule))
-    path.write_bytes(foreign_files.pack(tree))
+    tree = imported_files.nested(imported_files.leaves_of(rule))
+    path.write_bytes(imported_files.pack(tree))
     if chosen == "the rule":
         chosen = small_rules.small_rule("velo", step_mult=0.5)
         rule = chosen
@@ -87,11 +89,11 @@ def test_the_rule_may_be_told_by_name_or_be_given(tmp_path, chosen):
     assert ("assumed" in metadata["imported"]) == (chosen in ("velo", None))
 
 
-def test_what_shapes_do_not_tell_is_assumed_or_given(tmp_path):
+def test_hyperparameters_that_shapes_do_not_show_are_assumed_or_given(tmp_path):
     rule = small_rules.small_rule("velo", frozen_lstm_state=True)
     path = tmp_path / "theta.state"
-    tree = foreign_files.nested(foreign_files.published(rule))
-    path.write_bytes(foreign_files.pack(tree))
+    tree = imported_files.nested(imported_files.leaves_of(rule))
+    path.write_bytes(imported_files.pack(tree))
     found, _, metadata = checkpoints.load(
         path, "velo", {"frozen_lstm_state": True}
     )
@@ -105,43 +107,43 @@ def test_what_shapes_do_not_tell_is_assumed_or_given(tmp_path):
     }
 
 
-@pytest.mark.parametrize("code", [foreign_files.ARRAY, foreign_files.SCALAR])
+@pytest.mark.parametrize("code", [imported_files.ARRAY, imported_files.SCALAR])
 def test_scalars_are_arrays_without_dimensions(tmp_path, code):
     value = np.float32(-4.5)
     path = tmp_path / "params"
-    packed = foreign_files.array(value, code)
-    path.write_bytes(foreign_files.pack({"log_lr": packed}))
+    packed = imported_files.array(value, code)
+    path.write_bytes(imported_files.pack({"log_lr": packed}))
     theta = checkpoints.load(path)[1]
     assert theta["log_lr"].shape == ()
     assert theta["log_lr"] == value
 
 
 def test_a_step_may_be_an_array(tmp_path, leaves):
-    tree = {"params": foreign_files.nested(leaves), "step": np.int32(7)}
-    tree["step"] = foreign_files.array(tree["step"], foreign_files.SCALAR)
-    (tmp_path / "params").write_bytes(foreign_files.pack(tree))
+    tree = {"params": imported_files.nested(leaves), "step": np.int32(7)}
+    tree["step"] = imported_files.array(tree["step"], imported_files.SCALAR)
+    (tmp_path / "params").write_bytes(imported_files.pack(tree))
     _, _, metadata = checkpoints.load(tmp_path / "params")
     assert metadata["imported"]["files"][0]["step"] == 7
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_halves_are_widened_exactly(tmp_path, rule, leaves, dtype):
+def test_half_precision_is_widened_exactly(tmp_path, rule, leaves, dtype):
     halves, expected = {}, {}
     for path, value in leaves.items():
         if dtype == "float16":
-            halves[path] = foreign_files.array(value.astype(np.float16))
+            halves[path] = imported_files.array(value.astype(np.float16))
             expected[path] = value.astype(np.float16).astype(np.float32)
         else:
-            bits = foreign_files.bfloat16_bits(value)
-            halves[path] = foreign_files.array(bits, dtype=dtype)
+            bits = imported_files.bfloat16_bits(value)
+            halves[path] = imported_files.array(bits, dtype=dtype)
             expected[path] = (value.view(np.uint32) & 0xFFFF0000).view(
                 np.float32
             )
     (tmp_path / "params").write_bytes(
-        foreign_files.pack(foreign_files.nested(halves))
+        imported_files.pack(imported_files.nested(halves))
     )
     theta = checkpoints.load(tmp_path / "params")[1]
-    for leaf, path in rule.published_paths().items():
+    for leaf, path in rule.imported_paths().items():
         assert theta[leaf].dtype == np.float32
         np.testing.assert_array_equal(theta[leaf], expected[path])
 
@@ -161,7 +163,7 @@ def test_halves_are_widened_exactly(tmp_path, rule, leaves, dtype):
         (msgpack.ExtType(0, b"\x80\x04."), "Received: type 0"),
         (msgpack.ExtType(2, b"x"), "Received: complex number"),
         (msgpack.Timestamp(1), "Received: Timestamp"),
-        (msgpack.ExtType(1, b""), "truncated or no flax"),
+        (msgpack.ExtType(1, b""), "truncated or not a flax"),
         (msgpack.ExtType(1, msgpack.packb(5)), "as .shape, dtype, bytes.*int"),
         (
             msgpack.ExtType(1, msgpack.packb([[-1], "float32", b""])),
@@ -185,26 +187,26 @@ def test_halves_are_widened_exactly(tmp_path, rule, leaves, dtype):
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
 def test_a_bad_leaf_is_refused_by_name(refused, leaves, value, message):
-    tree = foreign_files.nested({**leaves, "nn/~/w0": value})
+    tree = imported_files.nested({**leaves, "nn/~/w0": value})
     refused(tree, f"'nn/~/w0'.*{message}", rule=rules.get("adafac_mlp"))
 
 
 def test_a_chunked_array_is_refused(refused, leaves):
     chunked = {"__msgpack_chunked_array__": True, "shape": {"0": 1}}
-    tree = foreign_files.nested(leaves)
+    tree = imported_files.nested(leaves)
     tree["nn"]["~"]["w0"] = chunked
     refused(tree, "w0/__msgpack_chunked_array__.*must be an array")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.01, 0.5, 0.99])
 def test_a_truncated_file_is_refused(refused, leaves, part):
-    content = foreign_files.pack(foreign_files.nested(leaves))
+    content = imported_files.pack(imported_files.nested(leaves))
     refused(content[: int(part * len(content))], "it is truncated")
 
 
-def test_a_byte_too_much_is_refused(refused, leaves):
-    content = foreign_files.pack(foreign_files.nested(leaves))
-    refused(content + b"\0", "truncated or no flax msgpack file")
+def test_an_extra_byte_is_refused(refused, leaves):
+    content = imported_files.pack(imported_files.nested(leaves))
+    refused(content + b"\0", "truncated or not a flax msgpack file")
 
 
 @pytest.mark.parametrize(
@@ -213,9 +215,9 @@ def test_a_byte_too_much_is_refused(refused, leaves):
         ({"params": {}, "other": 1}, "must have the keys.*'other'"),
         ({"params": {}, "step": 1.5}, "`step` must be a string or an integer"),
         ({"params": 5}, "it must hold a dict of arrays. Received: int"),
-        (b"\x81\x01\x02", "truncated or no flax.*map key"),
-        (b"\x82\xa1a\x01\xa1a\x02", "a key is there twice"),
-        (b"\x81\xa1a" * 5000 + b"\x01", "truncated or no flax"),
+        (b"\x81\x01\x02", "truncated or not a flax.*map key"),
+        (b"\x82\xa1a\x01\xa1a\x02", "it has a key twice"),
+        (b"\x81\xa1a" * 5000 + b"\x01", "truncated or not a flax"),
         (b"\x81\xa1a" * 400 + b"\x01", "must be an array"),
         (b"\x81\xc4\x01a\x01", "keys must be strings. Received: b'a'"),
     ],
@@ -224,6 +226,6 @@ def test_a_bad_tree_is_refused(refused, tree, message):
     refused(tree, message)
 
 
-def test_a_path_that_is_there_twice_is_refused(refused):
+def test_a_duplicate_path_is_refused(refused):
     leaf = np.ones(1, np.float32)
     refused({"a/b": leaf, "a": {"b": leaf}}, "the leaf 'a/b' twice")

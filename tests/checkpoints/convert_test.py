@@ -10,7 +10,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from keras_lopt import LearnedOptimizer, checkpoints
-from tests import binaries, foreign_files, small_rules
+from tests import binaries, imported_files, small_rules
 
 BINARY = binaries.BIN / "convert_checkpoint.py"
 
@@ -22,8 +22,8 @@ def velo():
 
 @pytest.fixture
 def source(tmp_path, velo):
-    leaves = foreign_files.published(velo)
-    return foreign_files.save_safetensors(tmp_path / "theta", leaves)
+    leaves = imported_files.leaves_of(velo)
+    return imported_files.save_safetensors(tmp_path / "theta", leaves)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def binary():
 
 @pytest.fixture
 def run(binary):
-    """Callable from arguments to what the script does."""
+    """Callable that runs the script with these arguments."""
 
     def call(*arguments):
         with flagsaver.flagsaver():
@@ -51,7 +51,7 @@ def run(binary):
 
 @pytest.fixture
 def refusal(run, out, capsys):
-    """Callable from arguments to what is said; checks that all else is well."""
+    """Callable from arguments to the error; checks that nothing was written."""
 
     def call(*arguments):
         with pytest.raises(SystemExit) as caught:
@@ -66,12 +66,12 @@ def refusal(run, out, capsys):
     return call
 
 
-def test_what_is_converted_is_loaded(source, out, velo):
-    rule, metadata = checkpoints.convert(source, out, licence="Apache-2.0")
+def test_a_converted_file_loads(source, out, velo):
+    rule, metadata = checkpoints.convert(source, out, license="Apache-2.0")
     loaded, theta, stored = checkpoints.load(out)
     assert loaded == rule == velo
     assert stored == metadata
-    assert stored["licence"] == "Apache-2.0"
+    assert stored["license"] == "Apache-2.0"
     (file,) = stored["imported"]["files"]
     assert file["source"] == str(source)
     assert file["format"] == "safetensors"
@@ -82,13 +82,13 @@ def test_what_is_converted_is_loaded(source, out, velo):
     assert optimizer.rule == velo
 
 
-def test_an_own_file_gets_a_licence_and_keeps_its_metadata(
+def test_converting_our_own_file_adds_the_license_to_its_metadata(
     tmp_path, out, fused, theta
 ):
     own = tmp_path / "own.safetensors"
     checkpoints.save(own, fused, theta, {"score": 1.5})
-    checkpoints.convert(own, out, licence="MIT")
-    assert checkpoints.load(out)[2] == {"score": 1.5, "licence": "MIT"}
+    checkpoints.convert(own, out, license="MIT")
+    assert checkpoints.load(out)[2] == {"score": 1.5, "license": "MIT"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_bad_path_is_refused(source, tmp_path, name, message):
     assert sorted(os.listdir(tmp_path)) == ["old.safetensors", "theta"]
 
 
-def test_an_optimizer_reads_weights_of_others(source, velo):
+def test_an_optimizer_imports_weights(source, velo):
     optimizer = LearnedOptimizer.from_checkpoint(
         source, "velo", {"step_mult": 0.5}, horizon=10, clipnorm=1.0
     )
@@ -114,7 +114,7 @@ def test_an_optimizer_reads_weights_of_others(source, velo):
     assert optimizer.clipnorm == 1.0
 
 
-def test_the_script_converts(run, source, out, capsys):
+def test_the_script_converts_with_hyperparameters(run, source, out, capsys):
     run(
         f"--source={source}",
         f"--out={out}",
@@ -123,26 +123,26 @@ def test_the_script_converts(run, source, out, capsys):
         "frozen_lstm_state=True",
         "loss_buffer_horizon=10",
         "--config=step_mult=0.5",
-        "--licence=Apache-2.0",
+        "--license=Apache-2.0",
     )
     rule, _, metadata = checkpoints.load(out)
     assert rule == small_rules.small_rule(
         "velo", frozen_lstm_state=True, loss_buffer_horizon=10, step_mult=0.5
     )
-    assert metadata["licence"] == "Apache-2.0"
+    assert metadata["license"] == "Apache-2.0"
     printed = capsys.readouterr().out
     assert f"{out}: VeLORule(lstm_units=8" in printed
-    assert "Assumed, since nothing told them: {'exp_mult': 0.001" in printed
+    assert "Assumed, because nothing told them: {'exp_mult': 0.001" in printed
 
 
 def test_the_script_joins_files(run, tmp_path, out, velo):
-    leaves = foreign_files.published(velo)
+    leaves = imported_files.leaves_of(velo)
     halves = {
-        "rnn": foreign_files.pylo_rnn(leaves),
-        "mlp": foreign_files.pylo_bank(leaves),
+        "rnn": imported_files.pylo_rnn(leaves),
+        "mlp": imported_files.pylo_bank(leaves),
     }
     sources = [
-        foreign_files.save_safetensors(tmp_path / name, state)
+        imported_files.save_safetensors(tmp_path / name, state)
         for name, state in halves.items()
     ]
     run(f"--out={out}", *[f"--source={path}" for path in sources])
@@ -160,11 +160,13 @@ def test_the_script_joins_files(run, tmp_path, out, velo):
         (["--rule=velo", "--config=frozen_lstm_state=1"], "True or False"),
     ],
 )
-def test_the_script_refuses(refusal, source, arguments, message):
+def test_the_script_refuses_rules_and_configs_that_do_not_fit(
+    refusal, source, arguments, message
+):
     assert message in refusal(f"--source={source}", *arguments)
 
 
-def test_the_script_refuses_what_is_not_there_and_lists_names(refusal):
+def test_the_script_refuses_a_missing_source_and_lists_names(refusal):
     error = refusal("--source=no_such")
     for name in checkpoints.bundled_names():
         assert name in error
@@ -196,18 +198,20 @@ def test_the_script_overwrites_nothing(run, source, tmp_path, capsys):
         (["--source=x", "--out=y", "--config==1"], "Received: '=1'"),
     ],
 )
-def test_usage(binary, run, arguments, message):
+def test_bad_usage_is_refused(binary, run, arguments, message):
     with pytest.raises((flags.Error, binary.app.UsageError)) as caught:
         run(*arguments)
     assert message in str(caught.value)
 
 
-def test_as_a_program(tmp_path, source):
+def test_the_program_exits_with_2_and_one_line(tmp_path, source):
     content = source.read_bytes()
     source.write_bytes(content[:-5])
     result = subprocess.run(
         [
-            *(sys.executable, BINARY, f"--source={source}"),
+            sys.executable,
+            BINARY,
+            f"--source={source}",
             f"--out={tmp_path / 'new.safetensors'}",
         ],
         capture_output=True,

@@ -1,17 +1,17 @@
-"""torch state dicts: plain tensors only (`weights_only=True`)."""
+"""torch state dicts: only plain tensors (`weights_only=True`)."""
 
 import collections.abc
 import re
 import warnings
 import zipfile
 
-from keras_lopt.checkpoints import optional
-from keras_lopt.checkpoints.foreign import arrays
+from keras_lopt.checkpoints import optional_libraries
+from keras_lopt.checkpoints.importers import arrays
 
 ZIP = b"PK\x03\x04"
-#: How files of torch before 1.6 begin: a number, pickled.
+#: First bytes of files from torch before 1.6: a pickled number.
 LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-#: The first version whose `weights_only` keeps its word (CVE-2025-32434).
+#: The first version whose `weights_only` is safe (CVE-2025-32434).
 MIN_VERSION = (2, 6)
 WRAPPERS = ("params", "torch_params", "state_dict")
 
@@ -22,14 +22,14 @@ def is_torch(head):
 
 
 def read(path):
-    """Leaves and provenance of the file at `path`.
+    """Leaves and provenance from the file at `path`.
 
     Returns:
         Dict from path to float32 array, and dict with `gen_id` and `step` if
         the file has them beside its weights.
     """
     _check_zip(path)
-    torch = optional.import_module(
+    torch = optional_libraries.import_module(
         "torch", extra="torch", purpose="reading torch files"
     )
     _check_version(torch)
@@ -50,7 +50,7 @@ def read(path):
 
 
 def _check_zip(path):
-    """Raises ValueError for a zip that is cut short, or is NumPy's."""
+    """Raises ValueError for a truncated zip, or one that NumPy wrote."""
     with open(path, "rb") as file:
         if file.read(len(ZIP)) != ZIP:
             return
@@ -81,9 +81,9 @@ def _check_version(torch):
 def _load(torch, path):
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Of what is then refused.
+            warnings.simplefilter("ignore")  # About what is then refused.
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has no type of its own for these.
+    except Exception as error:  # torch has no error class for these.
         found = re.findall(r"(?:GLOBAL|global:?) ([\w.]+\.\w+)", str(error))
         what = f", it refers to {found[0]}" if found else ""
         raise ValueError(

@@ -1,16 +1,16 @@
 """flax msgpack files: google/learned_optimization, Celo, muLO.
 
-A map of maps; an array is the msgpack extension 1, a NumPy scalar is 3, both
-with the payload `[shape, dtype name, bytes]`. Theta is the whole map, or what
-is under `params` beside `gen_id` and `step`.
+A file is a map of maps. An array is the msgpack extension 1 and a NumPy scalar
+is 3, both with the payload `[shape, dtype name, bytes]`. Theta is the whole
+map, or its entry `params`, beside which there may be `gen_id` and `step`.
 """
 
 import math
 
 import numpy as np
 
-from keras_lopt.checkpoints import optional
-from keras_lopt.checkpoints.foreign import arrays
+from keras_lopt.checkpoints import optional_libraries
+from keras_lopt.checkpoints.importers import arrays
 
 ARRAY, COMPLEX, SCALAR = 1, 2, 3  # Extension types of flax.
 WRAPPER = ("gen_id", "params", "step")
@@ -22,7 +22,7 @@ def is_msgpack_map(head):
 
 
 def read(content):
-    """Leaves and provenance of the bytes of a file.
+    """Leaves and provenance from the bytes of a file.
 
     Returns:
         Dict from path to float32 array, and dict with `gen_id` and `step` if
@@ -43,29 +43,29 @@ def read(content):
 
 
 def _unpack(content):
-    msgpack = optional.import_module(
+    msgpack = optional_libraries.import_module(
         "msgpack", extra="import", purpose="reading flax msgpack files"
     )
     try:
         return msgpack.unpackb(
-            content, raw=False, object_pairs_hook=_without_twins
+            content, raw=False, object_pairs_hook=_without_duplicates
         )
-    except ValueError as error:  # All of msgpack's are.
+    except ValueError as error:  # The parent of all of msgpack's errors.
         raise ValueError(
-            f"it is truncated or no flax msgpack file ({error}). Copy it "
+            f"it is truncated or not a flax msgpack file ({error}). Copy it "
             "again from where it was made."
         ) from error
 
 
-def _without_twins(pairs):
+def _without_duplicates(pairs):
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("it has a key twice")
     return found
 
 
 def _array(path, value):
-    """float32 array of an extension object."""
+    """float32 array from an extension object."""
     code = getattr(value, "code", None)
     if code is None or code == COMPLEX:
         kind = "complex number" if code else type(value).__name__
@@ -76,7 +76,7 @@ def _array(path, value):
 
 
 def _payload(path, value):
-    """dtype, shape and bytes of an extension object."""
+    """dtype, shape and bytes from an extension object."""
     if value.code not in (ARRAY, SCALAR):
         raise ValueError(
             f"`leaves[{path!r}]` must be an array: msgpack extension type "
@@ -108,7 +108,7 @@ def _payload(path, value):
 
 
 def _plain(key, value):
-    """A string or an integer that was stored as such or as an array."""
+    """A string or an integer, which may be stored as an array."""
     if hasattr(value, "code"):
         dtype, shape, data = _payload(key, value)
         if dtype in ("int32", "int64", "uint32") and math.prod(shape) == 1:
