@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer
-from keras_lopt.optimizers import tensorflow_backend
+from keras_lopt.optimizers.backends import tensorflow as backend
 
 ALL_OPTIONS = {
     "clipnorm": 0.1,
@@ -20,8 +20,8 @@ ALL_OPTIONS = {
 
 @pytest.fixture
 def mirrored():
-    # Not the default collectives: their keys clash between the strategies of
-    # one process.
+    # Not the default collectives, whose keys clash if a process has several
+    # strategies.
     return tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
@@ -29,7 +29,7 @@ def mirrored():
 
 @pytest.fixture
 def train(fused, theta, make_model, regression):
-    """Callable: trained model and losses under a scope."""
+    """Callable that trains under a scope and returns model and losses."""
 
     def run(scope, jit_compile=False, run_eagerly=False, **kwargs):
         with scope:
@@ -71,7 +71,7 @@ def test_two_replicas_train_as_one(mirrored, train, options):
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """List of what becomes a `tf.function` that XLA compiles."""
+    """List of the functions that become a `tf.function` compiled by XLA."""
     made, function = [], tf.function
 
     def record(f=None, **kwargs):
@@ -79,7 +79,7 @@ def compiled(monkeypatch):
             made.append(f)
         return function(f, **kwargs)
 
-    monkeypatch.setattr(tensorflow_backend.tf, "function", record)
+    monkeypatch.setattr(backend.tf, "function", record)
     return made
 
 
@@ -88,14 +88,14 @@ def test_several_replicas_compile_the_step(mirrored, train, compiled):
     assert [f.func for f in compiled] == [model.optimizer._step] * 2
 
 
-def test_the_step_is_compiled_where_keras_does_not_compile(train, compiled):
+def test_the_step_is_compiled_if_keras_does_not_compile(train, compiled):
     # Keras's "auto" is False on a CPU.
     model, _ = train(contextlib.nullcontext(), jit_compile="auto")
     assert not model.jit_compile
     assert model.optimizer._step in [f.func for f in compiled]
 
 
-def test_the_step_is_not_compiled_eagerly(train, compiled):
+def test_an_eager_step_is_not_compiled(train, compiled):
     train(contextlib.nullcontext(), run_eagerly=True)
     assert not compiled
 
@@ -103,9 +103,7 @@ def test_the_step_is_not_compiled_eagerly(train, compiled):
 @pytest.mark.parametrize(
     "options", [{}, ALL_OPTIONS], ids=["plain", "all_options"]
 )
-def test_keras_cannot_compile_the_step_of_several_replicas(
-    mirrored, train, options
-):
+def test_jit_compile_is_refused_for_several_replicas(mirrored, train, options):
     with pytest.raises(
         ValueError,
         match="(?s)compile the step of all replicas for one device.*"
@@ -114,13 +112,13 @@ def test_keras_cannot_compile_the_step_of_several_replicas(
         train(mirrored.scope(), jit_compile=True, **options)
 
 
-def test_one_device_strategy_compiles(train):
+def test_a_one_device_strategy_compiles(train):
     scope = tf.distribute.OneDeviceStrategy("CPU:0").scope()
     found = train(scope, jit_compile=True)
     assert_equal_training(found, train(contextlib.nullcontext()))
 
 
-def test_all_options_compile(train):
+def test_all_options_compile_to_the_same_training(train):
     scope = contextlib.nullcontext
     found = train(scope(), jit_compile=True, **ALL_OPTIONS)
     assert_equal_training(found, train(scope(), **ALL_OPTIONS))
@@ -146,7 +144,7 @@ def test_a_custom_loop_sums_the_gradients_of_the_replicas(
     np.testing.assert_allclose(variable.numpy(), alone.numpy(), rtol=1e-6)
 
 
-def test_it_must_be_made_in_the_scope_it_is_used_in(
+def test_an_optimizer_from_outside_the_scope_is_refused(
     mirrored, fused, theta, make_model, regression
 ):
     optimizer = LearnedOptimizer(fused, theta)

@@ -1,10 +1,10 @@
-"""The TensorFlow side of LearnedOptimizer: sparse gradients, tf.distribute.
+"""The TensorFlow backend of LearnedOptimizer: sparse gradients, tf.distribute.
 
-Keras enters the strategy once for every variable and helper, which fails
-inside the `cond` of gradient accumulation (keras issue 20582), and lets each
-replica clip its own share of the gradient. Here the shares are summed first;
-then one update of the strategy runs the whole step on every replica, on that
-replica's own copies of the variables.
+Keras enters the strategy once per variable and helper. That fails inside the
+`cond` of gradient accumulation (keras issue 20582), and each replica clips only
+its own share of the gradient. Here the shares are summed first. Then a single
+update of the strategy runs the whole step on every replica, on that replica's
+copies of the variables.
 """
 
 import functools
@@ -15,6 +15,8 @@ import tensorflow as tf
 from keras.src.optimizers.base_optimizer import BaseOptimizer
 from tensorflow.python.ops import control_flow_util
 
+from keras_lopt.optimizers.backends.base import LossOptimizer
+
 
 def eager_scope():
     """Context in which values are computed now, even while tracing."""
@@ -22,16 +24,15 @@ def eager_scope():
 
 
 def compiled(function):
-    """`function` under XLA."""
+    """`function` compiled by XLA."""
     return tf.function(function, jit_compile=True, autograph=False)
 
 
 def run_step(step):
-    """Calls `step`, compiled where `fit` does not compile more than it.
+    """Calls `step`, compiled by XLA unless it runs eagerly.
 
-    On a CPU it does not by default, nor on several devices. The many small
-    operations of a rule take several times as long one by one. Eagerly, as
-    with `run_eagerly`, they do run one by one.
+    By default `fit` does not compile on a CPU or on several devices, and the
+    many small operations of a rule would take several times as long.
     """
     if tf.executing_eagerly():
         step()
@@ -40,20 +41,20 @@ def run_step(step):
 
 
 def replica_key():
-    """Tells the replicas of a step apart, in whatever thread they are traced.
+    """A key for the replica that is being traced, in any thread.
 
-    A strategy leaves a replica's thread and comes back in another one where
-    Keras's `LossScaleOptimizer` branches.
+    A thread alone would not do: where Keras's `LossScaleOptimizer` branches, a
+    strategy leaves a replica's thread and returns in another one.
     """
     context = tf.distribute.get_replica_context()
     index = context and tf.get_static_value(context.replica_id_in_sync_group)
     return ("thread", threading.get_ident()) if index is None else int(index)
 
 
-class BackendOptimizer(keras.optimizers.Optimizer):
-    """A `keras.optimizers.Optimizer` that applies gradients as said above."""
+class BackendOptimizer(LossOptimizer):
+    """Applies the summed gradients of all replicas in one strategy update."""
 
-    # Inside the strategy's update the plain helpers are the right ones.
+    # Inside the strategy's update, the helpers without a strategy are right.
     _apply_weight_decay = BaseOptimizer._apply_weight_decay
     _backend_increment_gradient_accumulators = (
         BaseOptimizer._backend_increment_gradient_accumulators
@@ -79,7 +80,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         )
 
     def _all_reduce_sum_loss(self):
-        """The loss of all replicas, or None."""
+        """The sum of all replicas' losses, or None."""
         loss = self._train_loss.recorded()
         context = tf.distribute.get_replica_context()
         if loss is None or context is None:
@@ -90,7 +91,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         apply = super()._backend_apply_gradients
 
         def update_replica(_, replica_grads, replica_loss):
-            self._train_loss.record(replica_loss)  # Perhaps another thread.
+            self._train_loss.record(replica_loss)  # The thread may differ.
             try:
                 apply(replica_grads, trainable_variables)
             finally:
@@ -99,7 +100,7 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         first = trainable_variables[0]
         if isinstance(first, keras.Variable):
             first = first.value
-        # The first variable only tells on which devices to run.
+        # The first variable only says on which devices to run.
         strategy.extended.update(
             first, update_replica, args=(grads, loss), group=False
         )
@@ -108,31 +109,31 @@ class BackendOptimizer(keras.optimizers.Optimizer):
         strategy = tf.distribute.get_strategy()
         if strategy is not self._distribution_strategy:
             raise ValueError(
-                "The optimizer must be made inside the `strategy.scope()` it "
-                "is used in. Received: made under "
+                "The optimizer must be created inside the `strategy.scope()` "
+                "that it is used in. Received: created under "
                 f"{type(self._distribution_strategy).__name__}, used under "
                 f"{type(strategy).__name__}"
             )
 
     def _check_compilation(self):
-        """Raises ValueError where XLA would get the step of all replicas.
+        """Raises ValueError if XLA is to compile the step of all replicas.
 
-        XLA compiles for one device, and Keras gives it all that
+        XLA compiles for one device, and Keras passes it everything that
         `strategy.run` does. TensorFlow would fail when the step runs, with any
-        optimizer and before this one's part of it.
+        optimizer, before this one is called.
         """
-        # A thread of `strategy.run` has the graph that this was called in;
-        # what is compiled inside one replica's thread is another matter.
+        # A thread of `strategy.run` knows the graph that this was called in.
+        # Compiling inside a single replica's thread works.
         graph = getattr(threading.current_thread(), "graph", None)
         if graph and control_flow_util.GraphOrParentsInXlaContext(graph):
             raise ValueError(
                 "`jit_compile=True` makes Keras compile the step of all "
                 "replicas for one device, which TensorFlow cannot do, with "
                 "any optimizer. Pass `jit_compile=False` to `compile`: the "
-                "rule is compiled on every replica all the same. To compile "
-                "the model too, put loss and gradients, without "
-                "`apply_gradients`, in a `tf.function(jit_compile=True)` that "
-                "a `train_step` of yours calls. Received: jit_compile=True "
+                "rule is still compiled on every replica. To compile the "
+                "model too, write a `train_step` that computes loss and "
+                "gradients, without `apply_gradients`, in a "
+                "`tf.function(jit_compile=True)`. Received: jit_compile=True "
                 "under a strategy of "
                 f"{self._distribution_strategy.num_replicas_in_sync} replicas"
             )

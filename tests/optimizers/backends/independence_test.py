@@ -1,4 +1,4 @@
-"""Rules, optimizers and optimizer files need no TensorFlow but in one place."""
+"""Rules, optimizers and optimizer files import TensorFlow in one place only."""
 
 import ast
 import importlib.util
@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 PACKAGE = ROOT / "keras_lopt"
-#: Imported on the TensorFlow backend only.
-TENSORFLOW_SIDE = PACKAGE / "optimizers" / "tensorflow_backend.py"
+#: Imported only on the TensorFlow backend.
+TENSORFLOW_SIDE = PACKAGE / "optimizers" / "backends" / "tensorflow.py"
 MODULES = sorted(
     {
         path
@@ -38,7 +38,7 @@ assert int(optimizer.iterations) == 1
 
 
 def imported_modules(path):
-    """(name, whether it is inside an `if`) of every import of a file."""
+    """Yields (name, whether it is inside an `if`) for each import of a file."""
     tree = ast.parse(path.read_text())
     guarded = {
         node
@@ -60,18 +60,18 @@ def imported_modules(path):
 @pytest.mark.parametrize(
     "path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE))
 )
-def test_only_the_tensorflow_side_imports_tensorflow(path):
+def test_only_the_tensorflow_backend_imports_tensorflow(path):
     for name, is_guarded in imported_modules(path):
         if path != TENSORFLOW_SIDE:
             assert name.split(".")[0] != "tensorflow"
-        if name == "keras_lopt.optimizers.tensorflow_backend":
+        if name == "keras_lopt.optimizers.backends.tensorflow":
             assert is_guarded
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("jax") is None, reason="jax is not installed"
 )
-def test_they_work_on_jax_with_tensorflow_blocked(tmp_path):
+def test_training_works_on_jax_with_tensorflow_blocked(tmp_path):
     subprocess.run(
         [sys.executable, "-c", ON_JAX, str(tmp_path / "one.safetensors")],
         cwd=ROOT,
