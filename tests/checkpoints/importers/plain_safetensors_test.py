@@ -236,7 +236,7 @@ def test_our_own_file_must_have_the_given_rule_and_config(tmp_path):
     checkpoints.save(path, rule, rule.init_theta(0))
     assert checkpoints.load(path, "fused", {"hidden_units": 8})[0] == rule
     refused(path, "`rule` must be the rule of the file.*rule=mlp", rule="mlp")
-    refused(path, "`config` must be .*config=.'x': 1", config={"x": 1})
+    refused(path, "`config` must agree .*config=.'x': 1", config={"x": 1})
 
 
 def test_metadata_of_other_libraries_is_ignored(tmp_path):
