@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes an optimizer file from weights that others published.
+"""Imports weights from other libraries and writes an optimizer file.
 
 Reads flax msgpack files (google/learned_optimization, Celo), PyLO's
 safetensors and torch state dicts; nothing is unpickled. The rule and its sizes
-are read from the names and shapes of the weights, if these tell.
+are found by the names and shapes of the weights, as far as these show them.
 
 Examples:
   bin/convert_checkpoint.py --source=velo/params --out=velo.safetensors \
@@ -22,15 +22,15 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_string(
     "source",
     [],
-    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeatable, if "
-    "they are in several files.",
+    "Weights: file, gs://bucket/path, hf://owner/name[/file]; repeat it for "
+    "several files.",
 )
 flags.DEFINE_string("rule", None, "Name of the rule that the weights are for.")
 flags.DEFINE_multi_string(
     "config",
     [],
-    'Hyperparameter of the rule, such as "lstm_units=512"; more of them may '
-    "follow, and it is repeatable.",
+    'Hyperparameter of the rule, such as "lstm_units=512"; more may follow it, '
+    "and it may be repeated.",
 )
 flags.DEFINE_string("out", None, "The file to write, a new .safetensors.")
 flags.DEFINE_string(
@@ -41,7 +41,7 @@ flags.mark_flag_as_required("out")
 
 
 def hyperparameters(bindings):
-    """Dict from name to value of texts such as "lstm_units=512"."""
+    """Dict from name to value, for texts such as "lstm_units=512"."""
     config = {}
     for binding in bindings:
         name, equals, text = binding.partition("=")
@@ -74,7 +74,7 @@ def main(argv):
         sys.exit(2)
     print(f"{FLAGS.out}: {rule}")
     if assumed := metadata.get("imported", {}).get("assumed"):
-        print(f"Assumed, since nothing says otherwise: {assumed}")
+        print(f"Assumed, because nothing told them: {assumed}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ WITH_EXAMPLE = [
 
 
 #: They import other backends, and have nothing public.
-LEFT_OUT = ("jax_backend", "torch_backend")
+LEFT_OUT = ("backends.jax", "backends.torch")
 
 
 def modules():

@@ -1,17 +1,16 @@
 """Optimizer files: theta and its rule, as safetensors.
 
-`save(path, rule, theta, metadata)` writes one, `load(path)` gives back
-`rule, theta, metadata`; it reads weights that others published, too, and
-`convert(sources, path)` makes optimizer files of them. `import_theta(rule,
-leaves)` is the step in between. `bundled_names()` lists the files of this
-package.
+`save(path, rule, theta, metadata)` writes a file and `load(path)` returns
+`rule, theta, metadata`. `load` also imports weights from other libraries, and
+`convert(source, path)` saves imported weights as an optimizer file.
+`import_theta(rule, leaves)` imports weights that are already in memory.
+`bundled_names()` lists the files that ship with this package.
 """
 
-from keras_lopt.checkpoints.conversion import convert
 from keras_lopt.checkpoints.errors import CheckpointError, MissingLibraryError
-from keras_lopt.checkpoints.files import load, save
+from keras_lopt.checkpoints.files import convert, load, save
+from keras_lopt.checkpoints.importers import import_theta
 from keras_lopt.checkpoints.locations import bundled_names
-from keras_lopt.checkpoints.published import import_theta
 from keras_lopt.checkpoints.rule_specs import (
     check_rule_and_theta,
     rule_from_spec,

@@ -1,8 +1,8 @@
-"""The errors of optimizer files that cannot be used."""
+"""Errors for optimizer files that cannot be used."""
 
 
 class CheckpointError(ValueError):
-    """An optimizer file that is damaged, foreign, or does not fit its rule.
+    """An optimizer file is damaged, unknown, or does not fit its rule.
 
     The message starts with the path of the file.
     """
@@ -12,4 +12,4 @@ class CheckpointError(ValueError):
 
 
 class MissingLibraryError(ImportError):
-    """An optional library that a file or a place needs is not installed."""
+    """An optional library that a format or location needs is missing."""

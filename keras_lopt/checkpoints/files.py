@@ -1,10 +1,9 @@
-"""Writing and reading optimizer files (safetensors, nothing is unpickled).
+"""Writes, reads and converts optimizer files (safetensors; no pickles).
 
-`load` reads weights of others too (importing.py). Our own files:
-
-The tensors are theta's leaves by name, float32. The metadata of the file are
-strings: `format`, `format_version`, `rule` (JSON, name and hyperparameters)
-and `metadata` (JSON, where the optimizer comes from).
+The tensors of an optimizer file are theta's leaves by name, in float32. Its
+metadata are strings: `format`, `format_version`, `rule` (JSON: name and
+hyperparameters) and `metadata` (JSON: where the optimizer comes from). `load`
+also imports weights from other libraries (importers/).
 """
 
 import contextlib
@@ -12,37 +11,48 @@ import json
 import os
 import pathlib
 import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from keras_lopt.checkpoints.errors import CheckpointError
-from keras_lopt.checkpoints.importing import load_foreign
-from keras_lopt.checkpoints.locations import located
+from keras_lopt.checkpoints.importers import load_imported
+from keras_lopt.checkpoints.locations import SUFFIX, located
 from keras_lopt.checkpoints.remote import is_remote
 from keras_lopt.checkpoints.rule_specs import (
     check_rule_and_theta,
     rule_from_spec,
     rule_spec,
 )
+from keras_lopt.rules import Rule
+
+Path = str | os.PathLike[str]
 
 FORMAT = "keras_lopt.optimizer"
 FORMAT_VERSION = "1"
 
 
-def save(path, rule, theta, metadata=None):
-    """Writes one optimizer file, all of it or nothing.
+def save(
+    path: Path,
+    rule: Rule,
+    theta: Mapping[str, np.ndarray],
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """Writes one optimizer file, completely or not at all.
 
     Args:
-        path: Where to; directories are made, an older file is replaced.
+        path: Path of the file. Missing directories are created, and an older
+            file is replaced.
         rule: The `rules.Rule` that `theta` belongs to.
         theta: Dict from leaf name to float32 array.
-        metadata: JSON-serialisable dict: provenance, for people and reports.
+        metadata: JSON-serializable dict: provenance, for people and reports.
 
     Raises:
-        ValueError: `rule` is no Rule, `theta` does not fit it, or `metadata`
-            is no JSON. An older file at `path` is untouched then.
+        ValueError: `rule` is not a Rule, `theta` does not fit it, or
+            `metadata` is not JSON. An older file at `path` then stays.
 
     >>> from keras_lopt import checkpoints, rules
     >>> rule = rules.get("fused")
@@ -66,33 +76,38 @@ def save(path, rule, theta, metadata=None):
     _write_atomically(pathlib.Path(path), content)
 
 
-def load(source, rule=None, config=None):
-    """Reads one optimizer file, or weights of others, and checks all of it.
+def load(
+    source: Path | Sequence[Path],
+    rule: Rule | str | None = None,
+    config: dict[str, Any] | None = None,
+) -> tuple[Rule, dict[str, np.ndarray], dict[str, Any]]:
+    """Reads and checks one optimizer file, or imports weights.
 
-    Weights of others are flax msgpack files (google/learned_optimization,
-    Celo), safetensors files (PyLO) and torch state dicts, all float32, or
-    float16 or bfloat16, which are widened. `rule` then says what they are for;
-    without it the names and shapes of the leaves, and a `config.gin` beside
-    the file, must tell. `metadata["imported"]` has what was assumed.
+    Weights are imported from flax msgpack files (google/learned_optimization,
+    Celo), safetensors files (PyLO) and torch state dicts. They must be float32,
+    or float16 or bfloat16, which are widened. The rule is found by `rule` or,
+    without it, by the names and shapes of the leaves and a `config.gin` beside
+    the file. `metadata["imported"]` says what was assumed.
 
     Args:
         source: A name from `bundled_names()`; a file; the directory of a
-            training run (its best member); `gs://bucket/path`;
-            `hf://owner/name` or `hf://owner/name/file`. A list of these where
-            the weights are in several files: PyLO's VeLO is in two.
+            training run, for its best member; `gs://bucket/path`;
+            `hf://owner/name` or `hf://owner/name/file`. Or a list of these, if
+            the weights are in several files, as PyLO's VeLO is.
         rule: The `rules.Rule` that the file must have, or its name; `None`
-            takes any.
-        config: Dict of hyperparameters that the rule must have. Weights of
-            others get the rest from their shapes, or by default.
+            accepts any.
+        config: Dict of hyperparameters that the rule must have. For imported
+            weights, the others come from shapes or keep their defaults.
 
     Returns:
         `rule`, `theta` (dict from leaf name to float32 NumPy array) and
         `metadata` (dict).
 
     Raises:
-        FileNotFoundError: Nothing at `source`.
-        CheckpointError: A ValueError that names the file and its fault.
-        MissingLibraryError: An ImportError: an optional library is needed.
+        FileNotFoundError: There is nothing at `source`.
+        CheckpointError: The file is unusable. It is a ValueError whose message
+            names the file and the fault.
+        MissingLibraryError: An optional library is missing (an ImportError).
 
     >>> from keras_lopt import checkpoints
     >>> rule, theta, metadata = checkpoints.load("fused_digits")
@@ -113,11 +128,50 @@ def load(source, rule=None, config=None):
             path = pathlib.Path(*paths.values())
             shown = source if is_remote(source) else path
             return _load_own(path, shown, rule, config)
-        return load_foreign(paths, rule, config)
+        return load_imported(paths, rule, config)
+
+
+def convert(
+    source: Path | Sequence[Path],
+    path: Path,
+    rule: Rule | str | None = None,
+    config: dict[str, Any] | None = None,
+    license: str | None = None,
+) -> tuple[Rule, dict[str, Any]]:
+    """Loads weights and writes them as an optimizer file.
+
+    Args:
+        source, rule, config: As for `load`.
+        path: Path of the new file. It must end in .safetensors and not exist.
+        license: License of the weights, such as "Apache-2.0".
+
+    Returns:
+        `rule` and `metadata` of the file. The metadata say where the weights
+        come from, and have `license` if it is given.
+
+    Raises:
+        The errors of `load`, and FileExistsError if there is something at
+        `path`. Nothing is written then.
+    """
+    path = pathlib.Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(
+            f"`path` must end in {SUFFIX}. Received: path={str(path)!r}"
+        )
+    if path.exists():
+        raise FileExistsError(
+            "`path` must be a new file, nothing is overwritten. "
+            f"Received: path={str(path)!r}"
+        )
+    found, theta, metadata = load(source, rule, config)
+    if license is not None:
+        metadata = {**metadata, "license": license}
+    save(path, found, theta, metadata)
+    return found, metadata
 
 
 def _is_own(path):
-    """Whether it is a file of `save`, so far as can be told."""
+    """Whether `save` wrote the file, judging by its header."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return (file.metadata() or {}).get("format") == FORMAT
@@ -148,13 +202,13 @@ def _metadata_to_json(metadata):
         return json.dumps(metadata)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            "`metadata` must be JSON-serialisable: numbers, strings, lists "
+            "`metadata` must be JSON-serializable: numbers, strings, lists "
             f"and dicts. Received: metadata={metadata!r} ({error})"
         ) from error
 
 
 def _write_atomically(path, content):
-    """Replaces `path` by a complete file; a crash leaves the old one."""
+    """Replaces `path` with a complete file; a crash leaves the old one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -170,7 +224,7 @@ def _write_atomically(path, content):
 
 
 def _read(file, expected_rule, config):
-    """Rule, theta and metadata of an open file; ValueError names a fault."""
+    """Rule, theta and metadata of an open file; ValueError if it is bad."""
     header = file.metadata() or {}
     _check_format(header)
     rule = rule_from_spec(_json_field(header, "rule"))
@@ -194,7 +248,7 @@ def _check_rule(rule, expected, config):
     }
     if differing:
         raise ValueError(
-            f"`config` must be of the rule of the file, {rule}. "
+            f"`config` must agree with the rule of the file, {rule}. "
             f"Received: config={differing}"
         )
 
@@ -227,7 +281,7 @@ def _json_field(header, field):
 
 def _read_leaf(file, leaf):
     dtype = file.get_slice(leaf).get_dtype()
-    if dtype != "F32":  # NumPy has not all of the others.
+    if dtype != "F32":  # NumPy lacks some of the other dtypes.
         raise ValueError(
             f"`theta[{leaf!r}]` must be float32 (F32). Received: dtype={dtype}"
         )

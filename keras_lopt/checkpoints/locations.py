@@ -1,4 +1,4 @@
-"""Where optimizer files are: paths, run directories, names, remote places."""
+"""Where optimizer files are: paths, run directories, names, URLs."""
 
 import contextlib
 import os
@@ -8,14 +8,14 @@ from keras_lopt.checkpoints import remote
 from keras_lopt.checkpoints.errors import CheckpointError
 
 SUFFIX = ".safetensors"
-#: The file that a training run keeps up to date in its directory.
+#: The best member, which a training run keeps up to date in its directory.
 BEST = f"best{SUFFIX}"
 BUNDLED = pathlib.Path(__file__).parent / "bundled"
-#: Beside the weights of google/learned_optimization: what they are for.
-UPSTREAM_CONFIG = "config.gin"
+#: Lies beside weights from google/learned_optimization and describes them.
+GIN_CONFIG = "config.gin"
 
 
-def bundled_names():
+def bundled_names() -> list[str]:
     """Sorted names of the optimizers that ship inside the package.
 
     >>> from keras_lopt import checkpoints
@@ -27,19 +27,19 @@ def bundled_names():
 
 @contextlib.contextmanager
 def located(source):
-    """Path of the file that `source` means, for as long as the context lasts.
+    """Path of the file that `source` means, while the context lasts.
 
     Args:
-        source: A bundled name, which comes first; a file; the directory of a
-            training run, which stands for its `BEST`; `gs://...`, either of
-            these; `hf://owner/name` or `hf://owner/name/file`.
+        source: A bundled name (looked up first); a file; the directory of a
+            training run, which stands for its `BEST`; `gs://...`, for a file
+            or a run; `hf://owner/name` or `hf://owner/name/file`.
 
     Raises:
-        CheckpointError: A directory without `BEST`, a failed download.
-        FileNotFoundError: Nothing there.
+        CheckpointError: The directory has no `BEST`, or a download failed.
+        FileNotFoundError: There is nothing at `source`.
     """
     if remote.is_remote(source):
-        with remote.downloaded(str(source), BEST, UPSTREAM_CONFIG) as path:
+        with remote.downloaded(str(source), BEST, GIN_CONFIG) as path:
             yield path
     else:
         yield _local(source)
@@ -57,8 +57,8 @@ def _local(source):
         if not (path / BEST).is_file():
             raise CheckpointError(
                 path,
-                f"a directory must hold a training run's {BEST}. For weights "
-                "of others give the file itself. Received: a directory with "
+                f"a directory must hold a training run's {BEST}. To import "
+                "weights, give the file itself. Received: a directory with "
                 f"{_first_names(path)}",
             )
         return path / BEST
@@ -72,6 +72,6 @@ def _local(source):
 
 
 def _first_names(folder, most=5):
-    """The first names in a folder, for a message."""
+    """The first file names in a folder, for an error message."""
     names = sorted(os.listdir(folder))
     return names if len(names) <= most else [*names[:most], "..."]

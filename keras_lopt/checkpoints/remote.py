@@ -1,4 +1,4 @@
-"""Optimizer files that are elsewhere: gs://bucket/path, hf://owner/name."""
+"""Downloads optimizer files: gs://bucket/path, hf://owner/name."""
 
 import contextlib
 import dataclasses
@@ -6,11 +6,11 @@ import pathlib
 import tempfile
 from collections.abc import Callable
 
-from keras_lopt.checkpoints import optional
+from keras_lopt.checkpoints import optional_libraries
 from keras_lopt.checkpoints.errors import CheckpointError
 
 STORAGE, HUB = "gs://", "hf://"
-#: Endings of files of weights, the preferred ones first.
+#: File endings of weights, the preferred ones first.
 _ENDINGS = ((".safetensors",), (".msgpack", ".pt", ".pth", ".state", "params"))
 
 
@@ -21,18 +21,17 @@ def is_remote(source):
 
 @contextlib.contextmanager
 def downloaded(url, best, beside):
-    """Path of a local copy, for as long as the context lasts.
+    """Path of a local copy, while the context lasts.
 
     Args:
-        url: `gs://bucket/path`, a file or the directory of a training run; or
-            `hf://owner/name`, then `@revision` and `/file` if need be.
-        best: Name of the file that stands for a training run.
-        beside: Name of a file that is copied too if it lies beside a `gs://`
-            file.
+        url: `gs://bucket/path`, for a file or the directory of a training run;
+            or `hf://owner/name`, optionally with `@revision` and `/file`.
+        best: Name of the file to read from the directory of a training run.
+        beside: Name of a file to copy too, if it lies beside a `gs://` file.
 
     Raises:
-        CheckpointError: Nothing there, or no complete copy of it.
-        MissingLibraryError: No library that reads such places.
+        CheckpointError: There is nothing at `url`, or the copy is incomplete.
+        MissingLibraryError: No installed library reads such URLs.
     """
     if url.startswith(HUB):
         yield pathlib.Path(_from_hub(url))
@@ -43,7 +42,7 @@ def downloaded(url, best, beside):
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """Four functions of a URL, by the library that has them."""
+    """What one library can do with a URL."""
 
     is_folder: Callable
     exists: Callable
@@ -60,8 +59,8 @@ def _from_storage(url, best, beside, folder):
             raise
         except ImportError as error:
             problems.append(error)
-        except Exception as error:  # Each library has types of its own.
-            # TensorFlow may be built without this kind of storage.
+        except Exception as error:  # Each library has its own classes.
+            # TensorFlow may have been built without this kind of storage.
             if type(error).__name__ != "UnimplementedError":
                 raise CheckpointError(url, _why(error)) from error
             problems.append(error)
@@ -69,7 +68,7 @@ def _from_storage(url, best, beside, folder):
 
 
 def _tensorflow():
-    gfile = optional.import_module(
+    gfile = optional_libraries.import_module(
         "tensorflow", extra="gs", purpose=f"reading {STORAGE}"
     ).io.gfile
 
@@ -84,8 +83,10 @@ def _tensorflow():
 
 def _fsspec():
     purpose = f"reading {STORAGE}"
-    fsspec = optional.import_module("fsspec", extra="gs", purpose=purpose)
-    optional.import_module("gcsfs", extra="gs", purpose=purpose)
+    fsspec = optional_libraries.import_module(
+        "fsspec", extra="gs", purpose=purpose
+    )
+    optional_libraries.import_module("gcsfs", extra="gs", purpose=purpose)
     files = fsspec.filesystem(STORAGE.removesuffix("://"))
     return _Storage(files.isdir, files.exists, files.size, files.cat_file)
 
@@ -97,9 +98,9 @@ def _copy(storage, url, best, beside, folder):
         raise CheckpointError(url, "there is no such file.")
     path = folder / url.rpartition("/")[2]
     path.write_bytes(_complete(storage, url))
-    neighbour = f"{url.rpartition('/')[0]}/{beside}"
-    if storage.exists(neighbour):
-        (folder / beside).write_bytes(_complete(storage, neighbour))
+    neighbor = f"{url.rpartition('/')[0]}/{beside}"
+    if storage.exists(neighbor):
+        (folder / beside).write_bytes(_complete(storage, neighbor))
     return path
 
 
@@ -113,8 +114,8 @@ def _complete(storage, url):
 
 
 def _from_hub(url):
-    """Path of a file in the library's cache, which checks its size."""
-    hub = optional.import_module(
+    """Path of a file in the cache of the library, which checks its size."""
+    hub = optional_libraries.import_module(
         "huggingface_hub", extra="hub", purpose=f"reading {HUB}"
     )
     repository, revision, file = _parts(url)
@@ -125,12 +126,12 @@ def _from_hub(url):
         return hub.hf_hub_download(repository, file, revision=revision)
     except CheckpointError:
         raise
-    except Exception as error:  # The library's and its transport's.
+    except Exception as error:  # The library's own, or its transport's.
         raise CheckpointError(url, _why(error)) from error
 
 
 def _parts(url):
-    """`hf://owner/name@revision/file` in parts; revision and file or None."""
+    """Repository, revision and file of an hf:// URL; the last two or None."""
     owner, _, rest = url.removeprefix(HUB).partition("/")
     name, _, file = rest.partition("/")
     name, _, revision = name.partition("@")

@@ -1,4 +1,4 @@
-"""A rule as plain JSON data and back: its name and its hyperparameters."""
+"""A rule as JSON data (its name and hyperparameters), and back."""
 
 import collections.abc
 import json
@@ -7,7 +7,7 @@ from keras_lopt import rules
 
 
 def check_rule_and_theta(rule, theta):
-    """Raises ValueError unless `theta` is a theta of the Rule `rule`."""
+    """Raises ValueError unless `rule` is a Rule and `theta` fits it."""
     if not isinstance(rule, rules.Rule):
         raise ValueError(
             "`rule` must be a `rules.Rule`, as `rules.get(name)` builds it. "
@@ -22,14 +22,14 @@ def check_rule_and_theta(rule, theta):
 
 
 def rule_spec(rule):
-    """`{"name": ..., "config": {...}}` of `rule`, as JSON gives it back."""
+    """`{"name": ..., "config": {...}}` of `rule`, as it is after JSON."""
     return json.loads(
         json.dumps({"name": rule.name, "config": rule.get_config()})
     )
 
 
 def rule_from_spec(spec):
-    """The rule that `rule_spec` described.
+    """The rule that `rule_spec` describes.
 
     Raises:
         ValueError: `spec` is not such a dict, or `rules.get` refuses it.
@@ -44,7 +44,7 @@ def rule_from_spec(spec):
             "`config` must be a dict of hyperparameters. "
             f"Received: config={spec['config']!r}"
         )
-    # Rules are hashable, so what JSON turned into a list was a tuple.
+    # Rules are hashable, so a list from JSON was a tuple.
     config = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in spec["config"].items()

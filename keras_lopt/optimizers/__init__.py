@@ -1,4 +1,4 @@
-"""A trained rule as a stock Keras optimizer, and what goes around it."""
+"""A rule and its theta as a Keras optimizer, with callbacks and wrappers."""
 
 from keras_lopt.optimizers.callbacks import (
     InferHorizon,

@@ -1,4 +1,4 @@
-"""Keras callbacks for what LearnedOptimizer cannot see from inside a step."""
+"""Keras callbacks that pass LearnedOptimizer what a step does not show."""
 
 import warnings
 
@@ -13,11 +13,11 @@ class _Callback(keras.callbacks.Callback):
 
 
 class InferHorizon(_Callback):
-    """Tells the optimizer's rule how many updates `fit` is going to make.
+    """Sets the horizon to the number of updates after this `fit`.
 
-    That is what it has made, plus this call's epochs times steps, divided by
-    `gradient_accumulation_steps`. It replaces a `horizon` given before; a rule
-    that does not plan takes no notice.
+    The horizon is the number of batches so far plus epochs times steps of this
+    call, divided by `gradient_accumulation_steps`. It replaces an earlier
+    `horizon`. A rule that does not plan ignores it.
 
     Raises:
         ValueError: `fit` does not know its number of batches.
@@ -39,14 +39,14 @@ class InferHorizon(_Callback):
         self._is_done = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        # Not in `on_train_begin`, which does not know the first epoch.
+        # `on_train_begin` does not know the first epoch.
         if self._is_done:
             return
         steps = self.params.get("steps")
         if not steps:
             raise ValueError(
-                "`InferHorizon` needs the number of batches of an epoch, and "
-                "`fit` does not know it for these data. Pass "
+                "`InferHorizon` needs the number of batches per epoch, and "
+                "`fit` does not know it for this dataset. Pass "
                 "`steps_per_epoch` to `fit`, or `horizon` to "
                 f"`LearnedOptimizer`. Received: steps={steps}"
             )
@@ -56,12 +56,11 @@ class InferHorizon(_Callback):
 
 
 class PassValidationLoss(_Callback):
-    """Tells the optimizer's rule the validation loss of every epoch.
+    """Passes the validation loss of every epoch to the optimizer's rule.
 
-    For `hierarchical`, which keeps statistics of it: the first step after the
-    validation gets it. A rule that has no use for it takes no notice.
-
-    It warns at the end of a `fit` that had none.
+    The first step after the validation gets it. Only `hierarchical` uses it,
+    for running statistics; other rules ignore it. The callback warns at the
+    end of a `fit` without any validation loss.
 
     Args:
         monitor: Key of the loss in the epoch's logs.
@@ -77,7 +76,7 @@ class PassValidationLoss(_Callback):
     def on_epoch_end(self, epoch, logs=None):
         loss = (logs or {}).get(self.monitor)
         if loss is None:
-            return  # No validation in this epoch: `validation_freq`.
+            return  # No validation in this epoch, by `validation_freq`.
         self._has_one = True
         for optimizer in self._optimizers():
             optimizer.set_valid_loss(loss)
@@ -86,7 +85,7 @@ class PassValidationLoss(_Callback):
         if not self._has_one:
             warnings.warn(
                 f"`PassValidationLoss` found no {self.monitor!r} in the logs "
-                "of any epoch, so the rule knows of none: pass "
+                "of any epoch, so the rule got no validation loss: pass "
                 "`validation_data` to `fit`, or the right key as `monitor`. "
                 f"Received: logs={sorted(logs or {})}",
                 stacklevel=2,
@@ -96,9 +95,9 @@ class PassValidationLoss(_Callback):
 class ReportGuard(_Callback):
     """Adds the counts of the divergence guard to the logs of every epoch.
 
-    `guard_skipped` and `guard_fallback_steps`, since the optimizer was made,
-    go to `History` and the callbacks after this one. It warns in the epoch in
-    which the rule was given up.
+    `guard_skipped` and `guard_fallback_steps` count from the creation of the
+    optimizer. `History` and later callbacks see them. The callback warns in
+    the epoch in which the guard gives up on the rule.
     """
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,4 +1,4 @@
-"""A guard of LearnedOptimizer against steps that would ruin the training."""
+"""Guards LearnedOptimizer against steps that would ruin the training."""
 
 import dataclasses
 
@@ -18,18 +18,18 @@ class DivergenceGuard:
     skipped step leaves parameters (weight decay included) and slots as they
     were; the rule's `step` still counts it.
 
-    After `patience` skipped steps in a row the optimizer stops asking the rule,
-    for good. Every further step is gradient descent on the gradient clipped to
-    a norm of 1 over all tensors, times `fallback_rate`; only a gradient that
-    is not finite is then skipped. `fit` warns of it when it ends,
-    `callbacks.ReportGuard` when the epoch does.
+    After `patience` skipped steps in a row the optimizer gives up on the rule
+    and never uses it again. From then on it does gradient descent: the
+    gradient, clipped to a norm of 1 over all tensors, times `fallback_rate`.
+    Then only non-finite gradients are skipped. `fit` warns about that at its
+    end, and `callbacks.ReportGuard` at the end of the epoch.
 
     Args:
         max_update: Largest change of an entry in one step, after
             `learning_rate`, in units of the parameter. None for no limit.
-        patience: Number of skipped steps in a row that are too many.
-        fallback_rate: Largest norm of a step, over all tensors, after the rule
-            was given up. 0.0 leaves the parameters where they are.
+        patience: Number of skipped steps in a row that make it give up.
+        fallback_rate: Largest norm of a step, over all tensors, after it has
+            given up. With 0.0 the parameters no longer change.
 
     >>> from keras_lopt.optimizers import DivergenceGuard
     >>> DivergenceGuard(patience=3)
@@ -51,7 +51,7 @@ COUNTERS = ("skipped", "in_a_row", "fallen_back", "fallback_steps")
 
 
 def check_guard(guard):
-    """Raises ValueError unless it is a `DivergenceGuard` or None."""
+    """Raises ValueError unless `guard` is a `DivergenceGuard` or None."""
     if guard is not None and not isinstance(guard, DivergenceGuard):
         raise ValueError(
             "`guard` must be a `keras_lopt.optimizers.DivergenceGuard` or "
@@ -60,7 +60,7 @@ def check_guard(guard):
 
 
 class GuardState:
-    """The counters of a `DivergenceGuard`, and the decision of each step.
+    """The counters of a `DivergenceGuard`, and its decision at each step.
 
     Args:
         guard: A `DivergenceGuard`.
@@ -76,29 +76,29 @@ class GuardState:
         self._before = self._is_done = None
 
     def remember(self, variables):
-        """Keeps the parameters from before the step touches them."""
+        """Keeps the parameters before the step changes them."""
         self._before = [ops.copy(variable) for variable in variables]
 
     def settle(self, values):
-        """The new parameters, or those remembered if the step is skipped."""
+        """The new parameters, or the remembered ones if the step is skipped."""
         values = [
             ops.where(self._is_done, value, before)
             for value, before in zip(values, self._before, strict=True)
         ]
-        self._before = self._is_done = None  # Perhaps tensors of a trace.
+        self._before = self._is_done = None  # They may belong to a trace.
         return values
 
     def judge(self, grads, changes, old_slots, new_slots):
-        """What the step does in the end.
+        """Decides whether the step is the rule's, descent, or skipped.
 
         Args:
             grads: List of float32 tensors.
-            changes: List of float32 tensors, what the rule would add.
+            changes: List of float32 tensors that the rule would add.
             old_slots: Nested dict/list of float32 tensors.
-            new_slots: The same, as the rule would have them.
+            new_slots: The same, after the rule's step.
 
         Returns:
-            The changes and the slots.
+            The changes and the slots to use.
         """
         has_gradient = all_finite(grads)
         fallen = ops.equal(self._value("fallen_back"), 1)
@@ -160,9 +160,9 @@ def all_finite(tensors):
 
 
 def _clipped_descent(grads, rate):
-    """-rate times the gradient, scaled down to a norm of 1 over all."""
+    """-rate times the gradient, clipped to a norm of 1 over all tensors."""
     largest = ops.max(ops.stack([ops.max(ops.abs(grad)) for grad in grads]))
-    # Divided by the largest entry first: the squares must not overflow.
+    # Divided by the largest entry, so that the squares do not overflow.
     unit = ops.maximum(largest, 1.0)
     norm = ops.sqrt(sum(ops.sum(ops.square(grad / unit)) for grad in grads))
     scale = rate / (unit * ops.maximum(norm, 1.0 / unit))

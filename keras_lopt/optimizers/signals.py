@@ -1,4 +1,4 @@
-"""What LearnedOptimizer can tell its rule: the one place to add a signal."""
+"""The signals that LearnedOptimizer passes to its rule."""
 
 import numbers
 
@@ -13,8 +13,8 @@ AVAILABLE = ("step", "horizon", "train_loss")
 class SetSignals:
     """The signals that are set between steps: `horizon` and `valid_loss`.
 
-    They are variables where the rule reads them, so that a compiled step takes
-    a new value without being traced again.
+    The rule reads them from variables, so that a compiled step gets a new value
+    without being traced again.
 
     Args:
         rule: A `rules.Rule`.
@@ -26,14 +26,14 @@ class SetSignals:
         _check_available(rule)
         check_horizon(horizon)
         self._rule = rule
-        # A copy on the Python side: it is read while a step is being traced.
+        # A Python number, because it is read while a step is being traced.
         self._horizon = None if horizon is None else int(horizon)
         self._horizon_variable = self._valid_loss = None
         if "horizon" in rule.required_signals:
-            value = np.int32(self._horizon or 0)  # 0: not known.
+            value = np.int32(self._horizon or 0)  # 0: unknown.
             self._horizon_variable = add_variable(value, "horizon")
         if "valid_loss" in rule.optional_signals:
-            value = np.float32(np.nan)  # NaN: none since the last step.
+            value = np.float32(np.nan)  # NaN: no loss since the last step.
             self._valid_loss = add_variable(value, "valid_loss")
 
     @property
@@ -48,22 +48,22 @@ class SetSignals:
             self._horizon_variable.assign(self._horizon or 0)
 
     def read_back(self):
-        """Takes over what was loaded into the variables."""
+        """Updates the horizon after the variables were loaded."""
         if self._horizon_variable is not None:
             value = int(ops.convert_to_numpy(self._horizon_variable))
             self._horizon = value or None
 
     def set_valid_loss(self, loss):
-        """Keeps `loss` for the next step, if the rule wants it."""
+        """Keeps `loss` for the next step, if the rule uses it."""
         if self._valid_loss is not None:
             self._valid_loss.assign(loss)
 
     def check(self):
-        """Raises ValueError where the rule plans and knows no horizon."""
+        """Raises ValueError if the rule needs a horizon and has none."""
         if self._horizon_variable is not None and self._horizon is None:
             raise ValueError(
                 f"Rule {self._rule.name!r} plans with the length of the "
-                "training, which is not known. Pass the callback "
+                "training, which is unknown. Pass the callback "
                 "`keras_lopt.optimizers.InferHorizon()` to `fit`, or the "
                 "number of updates: `LearnedOptimizer(..., horizon=n)`, or "
                 "`optimizer.horizon = n` before the first step. "
@@ -74,8 +74,8 @@ class SetSignals:
         """The `signals` of one `rule.update`.
 
         Args:
-            iterations: Variable or tensor, updates done before this one.
-            train_loss: Scalar, or None where there is none.
+            iterations: Variable or tensor: number of updates before this one.
+            train_loss: Scalar, or None if there is none.
         """
         signals = {"step": ops.convert_to_tensor(iterations)}
         if self._horizon_variable is not None:
@@ -87,7 +87,7 @@ class SetSignals:
         return signals
 
     def forget_valid_loss(self):
-        """To be called in every step, after `collect`."""
+        """Must be called in every step, after `collect`."""
         if self._valid_loss is not None:
             self._valid_loss.assign(np.float32(np.nan))
 
@@ -111,7 +111,7 @@ def _check_available(rule):
         raise ValueError(
             f"Rule {rule.name!r} needs the signals {unavailable}, which "
             "`LearnedOptimizer` does not have at every step. Use a rule that "
-            f"needs none but {list(AVAILABLE)}: {_usable_rules()}."
+            f"needs only {list(AVAILABLE)}: {_usable_rules()}."
         )
 
 

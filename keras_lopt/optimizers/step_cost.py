@@ -1,4 +1,4 @@
-"""What a step on a model costs on this machine, next to Keras's Adam."""
+"""What a step costs on this machine, compared with Keras's Adam."""
 
 import time
 
@@ -6,27 +6,29 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_lopt.optimizers import backend
+from keras_lopt.optimizers import backends
 
 REPEATS = 9
 
 
 def step_cost(optimizer, model):
-    """Measures steps of copies of an optimizer and of Adam, in turns.
+    """Measures steps of a copy of an optimizer and of Adam, in turns.
 
     Args:
-        optimizer: A `LearnedOptimizer`; it stays as it is.
-        model: A built Keras model; its weights stay as they are.
+        optimizer: A `LearnedOptimizer`; it does not change.
+        model: A built Keras model; its weights do not change.
 
     Returns:
-        Dict of `learned_optimizer` and `adam`, each a dict: `ms`, the median
-        milliseconds of a step (XLA compiles it on TensorFlow; elsewhere it is
-        not compiled), and `bytes` that the optimizer keeps between steps.
+        Dict with the keys `learned_optimizer` and `adam`. Both values are
+        dicts: `ms`, the median milliseconds of a step (compiled by XLA on
+        TensorFlow, not compiled elsewhere), and `bytes`, what the optimizer
+        keeps between steps.
     """
     if not getattr(model, "built", False):
         raise ValueError(
-            "`model` must be built: its weights must have shapes. Call it on "
-            f"data, or `model.build(input_shape)`. Received: model={model!r}"
+            "`model` must be built, so that its weights have shapes. Call it "
+            "on data or call `model.build(input_shape)`. "
+            f"Received: model={model!r}"
         )
     values = [np.array(v) for v in model.trainable_variables]
     theta = optimizer.theta
@@ -53,7 +55,7 @@ def step_cost(optimizer, model):
 
 
 class _Steps:
-    """Takes steps of an optimizer on variables of its own."""
+    """Takes steps of an optimizer on its own copies of variables."""
 
     def __init__(self, optimizer, values):
         self._variables = [keras.Variable(value) for value in values]
@@ -68,7 +70,7 @@ class _Steps:
             optimizer.scale_loss(1.0)
             optimizer.apply(self._gradients, self._variables)
 
-        return backend.compiled(step)
+        return backends.compiled(step)
 
     def __call__(self):
         self._step()

@@ -1,20 +1,20 @@
-"""The training loss on its way from `scale_loss` to the rule."""
+"""Keeps the training loss between `scale_loss` and the rule."""
 
 from keras import ops
 
 
 class TrainLoss:
-    """The loss of the step under way.
+    """The loss of the current step.
 
-    It is often a tensor of the graph that is being traced, so it is forgotten
-    once the step has used it. The replicas of a mirrored step are traced side
-    by side, in threads: each has its own loss.
+    It is often a tensor of the graph that is being traced, so it must be
+    forgotten once the step has used it. The replicas of a mirrored step are
+    traced in parallel threads, and each of them has its own loss.
 
     Args:
-        rule: The `rules.Rule` that it is for. Where that needs no loss,
-            nothing is recorded.
-        replica_key: Callable, what tells the replica that is being traced from
-            the others.
+        rule: The `rules.Rule` that gets the loss. If it needs no loss, nothing
+            is recorded.
+        replica_key: Callable that returns a key for the replica that is being
+            traced.
     """
 
     def __init__(self, rule, replica_key):
@@ -25,7 +25,7 @@ class TrainLoss:
         self._accumulator = None
 
     def record(self, loss):
-        """Takes note of a scalar, or of None."""
+        """Records the loss of this replica, a scalar or None."""
         if not self.is_needed:
             return
         if loss is not None:
@@ -40,30 +40,30 @@ class TrainLoss:
         self._by_replica[self._replica_key()] = loss
 
     def recorded(self):
-        """What this replica recorded last, or None."""
+        """The loss that this replica recorded, or None."""
         return self._by_replica.get(self._replica_key())
 
     def forget(self):
         self._by_replica.pop(self._replica_key(), None)
 
     def check(self):
-        """Raises ValueError where the rule needs a loss and has none."""
+        """Raises ValueError if the rule needs a loss and has none."""
         if self.is_needed and self.recorded() is None:
             raise ValueError(
                 f"Rule {self._rule.name!r} needs the training loss, and got "
-                "none in this step. `model.fit` passes it on; a loop of your "
-                "own must call `loss = optimizer.scale_loss(loss)` before it "
-                "takes the gradient, once for every step. The "
-                "`LossScaleOptimizer` that `mixed_float16` brings and the "
-                "`MultiOptimizer` of Keras do not pass it on: use those of "
+                "none in this step. `model.fit` passes it on. A custom loop "
+                "must call `loss = optimizer.scale_loss(loss)` in every step, "
+                "before it computes the gradient. Keras's "
+                "`LossScaleOptimizer`, which `mixed_float16` adds, and its "
+                "`MultiOptimizer` do not pass the loss on: use those of "
                 "`keras_lopt.optimizers`, as in "
                 "`compile(LossScaleOptimizer(optimizer))`."
             )
 
-    # Over the steps whose gradients are accumulated.
+    # The sum over the steps whose gradients are accumulated.
 
     def accumulate_in(self, variable):
-        """Keeps the sum of the losses in `variable`, which starts at 0."""
+        """Sums losses in `variable`, whose initial value is 0."""
         self._accumulator = variable
 
     def add(self):
@@ -75,14 +75,14 @@ class TrainLoss:
             self._accumulator.assign(ops.zeros(()))
 
     def add_or_reset(self, is_update):
-        """`reset` where `is_update`, a boolean tensor, and `add` elsewhere."""
+        """`reset` if the boolean tensor `is_update` is true, else `add`."""
         if self._accumulator is not None:
             total = self._accumulator + self.recorded()
             total = ops.where(is_update, ops.zeros(()), total)
             self._accumulator.assign(total)
 
     def mean(self, num_steps):
-        """Mean over the accumulated and this one; None without a loss."""
+        """Mean of the accumulated losses and this one; None without a loss."""
         loss = self.recorded()
         if loss is None:
             return None

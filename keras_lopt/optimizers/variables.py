@@ -1,10 +1,14 @@
-"""Which variables, with which gradients, an optimizer can train."""
+"""The variables of an optimizer: checks, precision, and the slots."""
 
 import keras
+import numpy as np
+from keras import ops
+
+# Checks.
 
 
 def check_trainable(variable):
-    """Raises ValueError for a variable that no rule can train."""
+    """Raises ValueError if no rule can train the variable."""
     dtype = keras.backend.standardize_dtype(variable.dtype)
     if not keras.backend.is_float_dtype(dtype):
         raise ValueError(
@@ -19,17 +23,17 @@ def check_trainable(variable):
 
 
 def check_gradients(grads, variables):
-    """Raises ValueError unless there is a gradient, or None, a variable.
+    """Raises ValueError unless every gradient fits its variable.
 
-    `variables` may be None: not known yet. A cast would drop the imaginary
-    part of a complex gradient; and a rule works on the entries of a tensor in
-    a row, so it would not notice one that is transposed.
+    Gradients may be None, and so may `variables` as long as they are unknown.
+    Without this check, a cast would drop the imaginary part of a complex
+    gradient, and a rule that flattens tensors would accept a transposed one.
     """
     if variables is None:
         return
     if len(grads) != len(variables):
         raise ValueError(
-            "`grads` must be as many as `trainable_variables`. Received: "
+            "`grads` must have one gradient per trainable variable. Received: "
             f"{len(grads)} gradients and {len(variables)} variables"
         )
     for grad, variable in zip(grads, variables):
@@ -48,7 +52,7 @@ def check_gradients(grads, variables):
 
 
 def check_state(optimizer, variables, values):
-    """Raises ValueError unless saved `values` have the variables' shapes."""
+    """Raises ValueError unless saved values have their variables' shapes."""
     for variable, value in zip(variables, values):
         if tuple(variable.shape) != tuple(value.shape):
             raise ValueError(
@@ -60,7 +64,7 @@ def check_state(optimizer, variables, values):
 
 
 def _is_real(grad):
-    """Whether a gradient is of real numbers, or None."""
+    """Whether a gradient is None or has a real floating point dtype."""
     if not hasattr(grad, "dtype"):
         return True
     dtype = keras.backend.standardize_dtype(grad.dtype)
@@ -68,7 +72,7 @@ def _is_real(grad):
 
 
 def _fits(grad, shape):
-    """Whether a gradient has this shape, as far as is known while tracing."""
+    """Whether a gradient has this shape, as far as tracing knows it."""
     known = getattr(grad, "shape", None)
     if known is None or getattr(known, "rank", 0) is None:
         return True
@@ -79,3 +83,73 @@ def _fits(grad, shape):
 
 def _name(variable):
     return getattr(variable, "path", variable.name)
+
+
+# Precision: rules compute in float32, variables keep their dtype.
+
+
+def float32(value):
+    """`value`, a variable or tensor, as a float32 tensor."""
+    return ops.cast(ops.convert_to_tensor(value), "float32")
+
+
+def added(variable, change):
+    """`variable` plus a float32 `change`, in the dtype of `variable`.
+
+    A float16 sum is clipped to the largest finite number.
+    """
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    if dtype != "float16":
+        return ops.convert_to_tensor(variable) + ops.cast(change, dtype)
+    largest = float(np.finfo("float16").max)
+    total = ops.clip(float32(variable) + change, -largest, largest)
+    return ops.cast(total, dtype)
+
+
+# Slots.
+
+
+class SlotVariables:
+    """A rule's slots as variables, in the same nested dicts and lists.
+
+    They are in an object, because Keras and TensorFlow wrap dicts and lists
+    that are attributes of an optimizer, and the rule must get back its own.
+
+    Args:
+        tree: Nested dict/list of Keras variables.
+    """
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    @classmethod
+    def create(cls, slots, add_variable):
+        """Creates variables with the initial values `slots`.
+
+        Args:
+            slots: Nested dict/list of tensors.
+            add_variable: Callable from value and name to variable.
+        """
+        variables = [
+            add_variable(leaf, "_".join(["slot", *map(str, path)]))
+            for path, leaf in keras.tree.flatten_with_path(slots)
+        ]
+        return cls(keras.tree.pack_sequence_as(slots, variables))
+
+    def of_tensors(self, indices):
+        """The slots of some tensors, if `tree` is a list with one item each."""
+        return SlotVariables([self.tree[i] for i in indices])
+
+    def flat(self):
+        """The variables in a list."""
+        return keras.tree.flatten(self.tree)
+
+    def values(self):
+        """Nested dict/list of tensors."""
+        return keras.tree.map_structure(ops.convert_to_tensor, self.tree)
+
+    def assign(self, slots):
+        """Assigns new `slots`, which must have the same structure."""
+        keras.tree.assert_same_structure(self.tree, slots)
+        for variable, value in zip(self.flat(), keras.tree.flatten(slots)):
+            variable.assign(value)

@@ -1,6 +1,6 @@
-"""Keras's wrapping optimizers, passing the training loss on to the wrapped.
+"""Keras's wrapping optimizers, which here pass on the training loss.
 
-The stock ones keep the loss that `fit` shows them to themselves.
+The stock ones do not pass the loss that `fit` gives them to what they wrap.
 """
 
 import keras
@@ -21,9 +21,10 @@ def learned_optimizers(optimizer):
 class LossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
     """`keras.optimizers.LossScaleOptimizer` for rules that need the loss.
 
-    Under the policy `mixed_float16`, `compile` wraps an optimizer in the stock
-    one; give it this one for `hierarchical` and `velo`. Arguments are those of
-    the stock class. Steps that it skips do not reach the rule.
+    Under the policy `mixed_float16`, `compile` wraps the optimizer in the stock
+    class. Rules that need the loss (`hierarchical`, `velo` and `celo`) must be
+    wrapped in this one instead. Arguments are those of the stock class. The
+    rule does not see steps that this class skips.
 
     >>> import keras
     >>> from keras_lopt import optimizers, rules
@@ -44,7 +45,7 @@ if hasattr(keras.optimizers, "MultiOptimizer"):
     class MultiOptimizer(keras.optimizers.MultiOptimizer):
         """`keras.optimizers.MultiOptimizer` for rules that need the loss.
 
-        Arguments are those of the stock class. Every wrapped optimizer is told
+        Arguments are those of the stock class. Every wrapped optimizer gets
         the loss of the whole model.
         """
 
@@ -53,5 +54,5 @@ if hasattr(keras.optimizers, "MultiOptimizer"):
                 inner.record_loss(loss)
             return super().scale_loss(loss)
 
-else:  # Not in the Keras that is installed.
+else:  # The installed Keras lacks it.
     MultiOptimizer = None

@@ -1,7 +1,7 @@
 """adam: Adam with learned hyperparameters (Kingma and Ba 2014, 1412.6980).
 
-As parametrised by google/learned_optimization: the meta-parameters are
-logarithms. A baseline and a control, never part of self-training.
+The meta-parameters are logarithms, as in google/learned_optimization. It is a
+baseline and a control, and never part of self-training.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from keras_lopt.rules.registry import register
 
 @dataclasses.dataclass(frozen=True)
 class MomentsRule(PerTensorRule):
-    """What `adam` and `nadamw` share: theta and the moments, not the step."""
+    """What `adam` and `nadamw` share: theta and the moments."""
 
     learning_rate: float = 0.001
     beta1: float = 0.9
@@ -70,7 +70,7 @@ class MomentsRule(PerTensorRule):
 @register("adam")
 @dataclasses.dataclass(frozen=True)
 class AdamRule(MomentsRule):
-    """Adam; theta holds its hyperparameters, these are where they start.
+    """Adam, whose hyperparameters are theta; arguments are initial values.
 
     Args:
         learning_rate: Step size, > 0.
@@ -79,7 +79,7 @@ class AdamRule(MomentsRule):
         epsilon: Added to the root of the second moment, > 0.
     """
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def update_tensor(self, theta, grad, param, slots, signals):
@@ -87,7 +87,7 @@ class AdamRule(MomentsRule):
         count = ops.cast(signals["step"], "float32") + 1.0
         unbiased = slots["momentum"] / (1.0 - ops.power(beta1, count))
         variance = slots["second_moment"] / (1.0 - ops.power(beta2, count))
-        # Upstream has an epsilon inside the root as well.
+        # google/learned_optimization has an epsilon inside the root as well.
         step = unbiased / (
             ops.sqrt(variance + 1e-8) + ops.exp(theta["log_epsilon"])
         )

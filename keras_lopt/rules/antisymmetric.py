@@ -1,8 +1,8 @@
-"""The antisymmetric part of a rule's update: what a gradient's sign changes.
+"""The antisymmetric part of a rule's update: what the gradient's sign changes.
 
-Ours. What a random rule does is mostly a constant drift, the same for a
-gradient and for its opposite; half the difference of the two is free of it,
-and what is left points along the gradient or against it.
+Our own. The update of a random rule is mostly a constant drift, the same for a
+gradient and for its opposite. Half the difference of the two is free of this
+drift; what remains points along the gradient or against it.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from keras_lopt.rules.base import Rule
 class AntisymmetricRule(Rule):
     """(update(g) - update(-g)) / 2 of another rule, with the same theta.
 
-    The rule is run on the gradients and, with slots of its own, on their
-    opposites: a mirrored run that shares the parameters.
+    The other rule runs on the gradients and, with separate slots, on their
+    opposites. Both runs share the parameters.
 
     Args:
-        rule: The rule whose update it is.
+        rule: The other rule.
     """
 
     rule: Rule
@@ -56,7 +56,7 @@ class AntisymmetricRule(Rule):
         return self.rule.init_theta(seed)
 
     def init_slots(self, theta, params):
-        """Those of the rule, [2, ...]: of the gradients and their opposites."""
+        """[2, ...]: slots for the gradients and for their opposites."""
         return keras.tree.map_structure(
             lambda slot: ops.stack([slot, slot]),
             self.rule.init_slots(theta, params),
@@ -68,7 +68,7 @@ class AntisymmetricRule(Rule):
             signed = [sign * grad for grad in grads]
             return self.rule.update(theta, signed, params, slots, signals)
 
-        # Mapped, not called twice: the rule is compiled once.
+        # Mapped instead of called twice, so that the rule is compiled once.
         signs = ops.convert_to_tensor([1.0, -1.0])
         deltas, slots = ops.map(signed_update, (signs, slots))
         return [0.5 * (delta[0] - delta[1]) for delta in deltas], slots

@@ -1,4 +1,4 @@
-"""What every update rule is: the contract, and the helper for simple rules."""
+"""The contract of every update rule, and base classes for per-tensor rules."""
 
 import dataclasses
 import math
@@ -10,25 +10,25 @@ from keras import ops
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A pure update rule: hyperparameters only, no tensors.
+    """A pure update rule: it holds hyperparameters and no tensors.
 
     Subclasses are frozen dataclasses registered with `rules.register(name)`.
     They implement `theta_shapes`, `init_theta`, `init_slots` and `update`.
     """
 
     name: ClassVar[str] = ""
-    #: Signals that `update` reads; `step` is always there.
+    #: Signals that `update` needs; `step` is always among them.
     required_signals: ClassVar[tuple[str, ...]] = ("step",)
-    #: Signals that `update` uses where they are there.
+    #: Signals that `update` uses if it gets them.
     optional_signals: ClassVar[tuple[str, ...]] = ()
-    #: True for formulas of human design (Adam, SGD). Those are baselines and
-    #: test subjects: self-training refuses them.
+    #: True for formulas that people designed (Adam, SGD). They serve as
+    #: baselines and in tests; self-training refuses them.
     hand_designed: ClassVar[bool] = False
-    #: Paths that published weights may lack; theta is zero there.
-    published_optional: ClassVar[tuple[str, ...]] = ()
+    #: Paths that imported weights may lack; theta is zero there.
+    imported_optional: ClassVar[tuple[str, ...]] = ()
 
     def get_config(self):
-        """Hyperparameters; `rules.get(rule.name, **config)` equals the rule."""
+        """Hyperparameters: `rules.get(rule.name, **config)` equals the rule."""
         return dataclasses.asdict(self)
 
     def theta_shapes(self):
@@ -39,7 +39,7 @@ class Rule:
         """Random meta-parameters.
 
         Args:
-            seed: Integer. The same seed gives the same theta on every backend.
+            seed: Integer. A seed gives the same theta on every backend.
 
         Returns:
             Dict from leaf name to float32 NumPy array.
@@ -47,12 +47,12 @@ class Rule:
         raise NotImplementedError
 
     def init_slots(self, theta, params):
-        """What the rule remembers, before the first step.
+        """The rule's memory before the first step.
 
         Args:
-            theta: Dict of arrays (some rules start from learned states).
-            params: List of tensors, or of `keras.KerasTensor`s: only their
-                shapes are known.
+            theta: Dict of arrays; some rules learn their initial state.
+            params: List of tensors or `keras.KerasTensor`s. Only their shapes
+                may be used.
 
         Returns:
             Nested dict/list of float32 tensors.
@@ -64,40 +64,41 @@ class Rule:
 
         Args:
             theta: Dict of arrays, as from `init_theta`.
-            grads: List of tensors, one a parameter.
+            grads: List of tensors, one per parameter.
             params: List of tensors.
-            slots: As from `init_slots` or from the last `update`.
-            signals: Dict of scalars. `step` counts from 0; `horizon`,
-                `train_loss` and `valid_loss` where the rule requires them or
-                has them as an option. A NaN as `valid_loss` is none.
+            slots: From `init_slots` or from the last `update`.
+            signals: Dict of scalars. `step` counts from 0. `horizon`,
+                `train_loss` and `valid_loss` are there if the rule requires
+                them, or may be there if it lists them as optional. A
+                `valid_loss` of NaN means that there is none.
 
         Returns:
-            `deltas`, a list of float32 tensors to be added to `params`, and
-            the new `slots`.
+            `deltas`, a list of float32 tensors to add to `params`, and the
+            new `slots`.
         """
         raise NotImplementedError
 
-    def published_paths(self):
-        """Where published weights have each leaf of theta.
+    def imported_paths(self):
+        """Where imported weights hold each leaf of theta.
 
         Returns:
-            Dict from theta leaf name to path, the parts joined by `/`. Empty
-            if there are none of this rule.
+            Dict from theta leaf name to path, with its parts joined by `/`.
+            Empty if weights cannot be imported for this rule.
         """
         return {}
 
     @classmethod
-    def published_config(cls, shapes):
-        """Hyperparameters that published weights tell by their shapes.
+    def imported_config(cls, shapes):
+        """Hyperparameters that follow from the shapes of imported weights.
 
         Args:
             shapes: Dict from path to shape.
 
         Returns:
-            Dict of hyperparameters; the others are not told.
+            Dict of hyperparameters. It lacks those that shapes do not show.
 
         Raises:
-            LookupError: A path that it reads is not there, or has another
+            LookupError: A path that it reads is missing, or has the wrong
                 number of dimensions.
         """
         del shapes
@@ -144,10 +145,10 @@ class Rule:
 
 
 class PerTensorRule(Rule):
-    """A rule that treats every tensor by itself.
+    """A rule that treats every tensor separately.
 
-    Subclasses write `init_tensor_slots` and `update_tensor` for one tensor,
-    given as a float32 vector: the entries of a tensor in row-major order.
+    Subclasses implement `init_tensor_slots` and `update_tensor` for a single
+    tensor. They get it as a float32 vector, in row-major order.
     """
 
     def init_tensor_slots(self, theta, size):
@@ -182,11 +183,11 @@ class PerTensorRule(Rule):
         return deltas, [tensor_slots for _, tensor_slots in results]
 
     def update_tensors(self, theta, tensors, signals):
-        """A list of `update_tensor`, from one of its arguments.
+        """List of what `update_tensor` returns for each tensor.
 
         Args:
             theta: Dict of arrays.
-            tensors: List of gradient, parameter and slots.
+            tensors: List of tuples: gradient, parameter, slots.
             signals: Dict of scalars.
         """
         return [
@@ -198,14 +199,14 @@ class PerTensorRule(Rule):
 
 
 class ShapedTensorRule(PerTensorRule):
-    """A rule that treats every tensor by itself and needs its shape.
+    """A rule that treats every tensor separately and needs its shape.
 
-    `update_tensor` gets `grad` and `param` as they are shaped, a scalar as
-    (1,), and gives back the delta in any shape of that size.
+    `update_tensor` gets `grad` and `param` in their own shape, scalars as
+    (1,). It may return the delta in any shape of the same size.
     """
 
     def init_tensor_slots(self, theta, shape):
-        """Slots of one tensor of `shape`."""
+        """Slots of one tensor with this shape."""
         raise NotImplementedError
 
     def init_slots(self, theta, params):

@@ -1,8 +1,8 @@
 """celo2: a per-parameter MLP whose output is made orthogonal (Moudgil 2026).
 
 "Celo2: towards learned optimization free lunch", by Moudgil, Knyazev and
-Belilovsky, arXiv 2602.19142. The step has the size that the learning rate
-says; what is learned is its direction.
+Belilovsky, arXiv 2602.19142. The learning rate sets the size of the step; only
+its direction is learned.
 """
 
 import dataclasses
@@ -11,58 +11,55 @@ from typing import ClassVar
 import numpy as np
 from keras import ops
 
-from keras_lopt.rules import (
-    blocks,
-    grouped_mlp,
-    history,
-    networks,
-    published_shapes,
-)
 from keras_lopt.rules.base import ShapedTensorRule
 from keras_lopt.rules.hyperparameters import (
     check_counts,
     check_finite,
     check_flags,
     check_positive,
+    of_rank,
 )
+from keras_lopt.rules.memory import history
+from keras_lopt.rules.networks import grouped, layers
 from keras_lopt.rules.registry import register
 
 SECOND_MOMENT_DECAYS = (0.95,)
 NORMALIZER_EPSILON = 1e-9
-#: Tensors of lower rank have no rows and columns: groups that they lack.
+#: Groups of features that vectors and scalars lack: they describe rows and
+#: columns.
 ROW_AND_COLUMN_GROUPS = 5
 # Newton-Schulz (Jordan 2024, "Muon"): coefficients of x, x^3 and x^5.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-# AdamW of the published use, for vectors.
+# AdamW for vectors, as in the authors' experiments.
 BETA1, BETA2, ADAM_EPSILON = 0.9, 0.95, 1e-8
 
 
 @register("celo2")
 @dataclasses.dataclass(frozen=True)
 class Celo2Rule(ShapedTensorRule):
-    """MLP on an entry's features, of whose outputs the direction is kept.
+    """MLP on an entry's features; only the direction of its output is used.
 
-    step = step_mult * normalised(o0 * exp(o1 * exp_mult)) for outputs o of
-    the MLP. Matrices (the last two dimensions of a tensor) are made
-    orthogonal before; vectors and scalars are trained by Adam, at
-    `vector_mult` times the learning rate. With both switched off it is
-    Celo2-base.
+    step = step_mult * normalized(o0 * exp(o1 * exp_mult)) for the outputs o0,
+    o1 of the MLP. The output for a matrix (the last two dimensions of a
+    tensor) is first made orthogonal. Adam trains vectors and scalars, at
+    `vector_mult` times the learning rate. Without both it is Celo2-base.
 
-    Adam is that of the published use, with decays 0.9 and 0.95; in the rule's
-    own training it had 0.9 and 0.999 and no correction of its start. Published
-    uses train embeddings by Adam too: a rule does not see the names of
-    variables, so give those to another optimizer, as `MultiOptimizer` can.
-    Weight decay is the optimizer's, at its learning rate for all tensors.
+    Adam's decays are 0.9 and 0.95, as in the authors' experiments. When they
+    trained the rule itself, Adam had decays 0.9 and 0.999 and no bias
+    correction. They also train embeddings by Adam. A rule does not see the
+    names of variables, so give embeddings to another optimizer, for example
+    with `MultiOptimizer`. Weight decay is that of the optimizer, with its
+    learning rate for all tensors.
 
     Args:
         hidden_units: Width of the two hidden layers.
-        step_mult: RMS of the step, in units of the parameter. The published
-            use takes a schedule instead: the optimizer's `learning_rate`.
+        step_mult: RMS of the step, in units of the parameter. The authors use
+            a schedule instead; here that is the optimizer's `learning_rate`.
         exp_mult: Scale of the magnitude output inside the exponential.
-        is_orthogonal: Whether steps of matrices are made orthogonal.
-        adam_for_vectors: Whether tensors of rank 0 and 1 are Adam's.
-        vector_mult: Factor on their learning rate.
+        is_orthogonal: Whether the steps of matrices are made orthogonal.
+        adam_for_vectors: Whether Adam trains tensors of rank 0 and 1.
+        vector_mult: Factor on the learning rate of those tensors.
     """
 
     hidden_units: int = 8
@@ -72,7 +69,7 @@ class Celo2Rule(ShapedTensorRule):
     adam_for_vectors: bool = True
     vector_mult: float = 20.0
 
-    hand_designed: ClassVar[bool] = True  # Adam's part in it.
+    hand_designed: ClassVar[bool] = True  # Adam is part of it.
 
     def __post_init__(self):
         check_counts(self, "hidden_units")
@@ -83,28 +80,28 @@ class Celo2Rule(ShapedTensorRule):
     # Theta.
 
     def theta_shapes(self):
-        return grouped_mlp.theta_shapes(self.hidden_units)
+        return grouped.theta_shapes(self.hidden_units)
 
     def init_theta(self, seed):
         rng = np.random.default_rng(seed)
-        return grouped_mlp.init_theta(rng, self.theta_shapes())
+        return grouped.init_theta(rng, self.theta_shapes())
 
-    def published_paths(self):
-        return grouped_mlp.published_paths(self.theta_shapes())
+    def imported_paths(self):
+        return grouped.imported_paths(self.theta_shapes())
 
     @classmethod
-    def published_config(cls, shapes):
-        units, _ = published_shapes.of_rank(2, shapes["ff_mod_stack/~/w1"])
+    def imported_config(cls, shapes):
+        units, _ = of_rank(2, shapes["ff_mod_stack/~/w1"])
         return {"hidden_units": units}
 
     # Slots.
 
-    def _is_adams(self, shape):
+    def _is_for_adam(self, shape):
         return self.adam_for_vectors and len(shape) < 2
 
     def init_tensor_slots(self, theta, shape):
         del theta
-        if self._is_adams(shape):
+        if self._is_for_adam(shape):
             return {
                 "momentum": ops.zeros(shape),
                 "second_moment": ops.zeros(shape),
@@ -114,22 +111,22 @@ class Celo2Rule(ShapedTensorRule):
     # One step.
 
     def update_tensor(self, theta, grad, param, slots, signals):
-        if self._is_adams(param.shape):
+        if self._is_for_adam(param.shape):
             count = ops.cast(signals["step"], "float32") + 1.0
             step, slots = _adam(grad, slots, count)
             return -self.vector_mult * self.step_mult * step, slots
-        grad = grouped_mlp.clipped(grad)
+        grad = grouped.clipped(grad)
         slots = history.update_history(
             slots, grad, second_moment_decays=SECOND_MOMENT_DECAYS
         )
         entries = history.history_entries(grad, param, slots)
-        features = [ops.stack(f) for f in blocks.whole(_features, entries)]
+        groups = layers.features_of_whole(_features, entries)
+        features = [ops.stack(group) for group in groups]
         if len(param.shape) < 2:
             features = features[:-ROW_AND_COLUMN_GROUPS]
         outputs = self._mlp(theta, [_normalized(f) for f in features])
-        step = ops.reshape(
-            networks.step_of(outputs, self.exp_mult), param.shape
-        )
+        step = layers.step_of(outputs, self.exp_mult)
+        step = ops.reshape(step, param.shape)
         if self.is_orthogonal and len(param.shape) >= 2:
             step = orthogonalized(step)
         return -self.step_mult * _normalized(step[None])[0], slots
@@ -144,23 +141,23 @@ class Celo2Rule(ShapedTensorRule):
             units = units + ops.reshape(part, (-1, *group.shape[1:]))
         units = ops.reshape(units, (-1, int(np.prod(shape))))
         hidden = ops.relu(units + theta["b0"][:, None])
-        return networks.perceptron(networks.layers_from(theta, 1), hidden)
+        return layers.perceptron(layers.layers_from(theta, 1), hidden)
 
 
 def _features(entries):
     (second_moment,) = entries["second_moments"]
-    return grouped_mlp.entry_features(entries, ops.rsqrt(second_moment + 1e-8))
+    return grouped.entry_features(entries, ops.rsqrt(second_moment + 1e-8))
 
 
 def _normalized(x):
-    """[k, *shape] to RMS 1 over the last two dimensions of the shape."""
+    """Scales [k, *shape] to RMS 1 over the last two dimensions of shape."""
     axes = tuple(range(1, len(x.shape)))[-2:]
     mean = ops.mean(x * x, axis=axes, keepdims=True)
     return x * ops.rsqrt(NORMALIZER_EPSILON + mean)
 
 
 def orthogonalized(x):
-    """About the orthogonal matrix nearest to the last two dimensions of `x`."""
+    """Approximates the orthogonal matrices nearest to `x`, [..., m, n]."""
     is_tall = x.shape[-2] > x.shape[-1]
     x = ops.swapaxes(x, -2, -1) if is_tall else x
     norm = ops.sqrt(ops.sum(x * x, axis=(-2, -1), keepdims=True))
@@ -174,7 +171,7 @@ def orthogonalized(x):
 
 
 def _adam(grad, slots, count):
-    """Adam's step before the learning rate, and the new slots."""
+    """Adam's step without its learning rate, and the new slots."""
     momentum = BETA1 * slots["momentum"] + (1.0 - BETA1) * grad
     variance = BETA2 * slots["second_moment"] + (1.0 - BETA2) * grad * grad
     unbiased = momentum / (1.0 - ops.power(BETA1, count))

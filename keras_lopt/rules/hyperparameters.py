@@ -1,4 +1,7 @@
-"""Checks of a rule's hyperparameters, and theta leaves that are logarithms."""
+"""Hyperparameters of rules: checks, and values from the shapes of weights.
+
+Also theta leaves that are logarithms of hyperparameters.
+"""
 
 import math
 
@@ -38,5 +41,28 @@ def check_flags(rule, *fields):
 
 
 def log_leaves(**values):
-    """Dict from leaf name to log of a number > 0, scalar float32 arrays."""
+    """Dict from leaf name to the log of a number > 0, a float32 scalar."""
     return {k: np.asarray(math.log(v), np.float32) for k, v in values.items()}
+
+
+def mlp_sizes(shapes, weight, units, layers):
+    """Hyperparameters of an MLP from shapes, for `Rule.imported_config`.
+
+    Args:
+        shapes: Dict from path to shape.
+        weight: Path of the weights of a layer, with {} for its number.
+        units: Name of the hyperparameter for the width of the hidden layers.
+        layers: Name of the hyperparameter for their number.
+    """
+    _, width = of_rank(2, shapes[weight.format(0)])
+    depth = 1
+    while weight.format(depth + 1) in shapes:
+        depth += 1
+    return {units: width, layers: depth}
+
+
+def of_rank(rank, shape):
+    """`shape`; LookupError if it does not have `rank` dimensions."""
+    if len(shape) != rank:
+        raise LookupError(f"{shape} does not have {rank} dimensions")
+    return shape

@@ -3,16 +3,10 @@
 import dataclasses
 from typing import ClassVar
 
-import numpy as np
 from keras import ops
 
-from keras_lopt.rules import blocks, networks, published_shapes
-from keras_lopt.rules.accumulators import moving_averages
-from keras_lopt.rules.hyperparameters import (
-    check_counts,
-    check_finite,
-    check_positive,
-)
+from keras_lopt.rules.hyperparameters import mlp_sizes
+from keras_lopt.rules.memory.accumulators import moving_averages
 from keras_lopt.rules.perceptron_rule import PerceptronRule
 from keras_lopt.rules.registry import register
 
@@ -22,19 +16,8 @@ from keras_lopt.rules.registry import register
 class MLPRule(PerceptronRule):
     """MLP on gradient, parameter, six momenta, and 11 features of the time.
 
-    step = o0 * exp(o1 * exp_mult) * step_mult, for the MLP's outputs o0, o1.
-
-    Args:
-        hidden_units: Width of the hidden layers.
-        hidden_layers: Number of hidden layers, at least 1.
-        step_mult: Scale of the step, in units of the parameter.
-        exp_mult: Scale of the magnitude output inside the exponential.
+    Hyperparameters and formula are those of `PerceptronRule`.
     """
-
-    hidden_units: int = 32
-    hidden_layers: int = 2
-    step_mult: float = 1e-3
-    exp_mult: float = 1e-3
 
     momentum_decays: ClassVar[tuple[float, ...]] = (
         0.1,
@@ -45,34 +28,15 @@ class MLPRule(PerceptronRule):
         0.9999,
     )
 
-    def __post_init__(self):
-        check_counts(self, "hidden_units", "hidden_layers")
-        check_positive(self, "step_mult")
-        check_finite(self, "exp_mult")
-
-    @property
-    def _sizes(self):
-        zero = ops.zeros((1,))
-        entries = self.entries(zero, zero, self.init_tensor_slots(None, 1))
-        count = sum(map(len, blocks.whole(self.features, entries)))
-        inputs = count + len(networks.TIME_SCALES)
-        return [inputs] + [self.hidden_units] * self.hidden_layers + [2]
-
-    def theta_shapes(self):
-        return networks.mlp_shapes(self._sizes)
-
-    def init_theta(self, seed):
-        return networks.init_mlp(np.random.default_rng(seed), self._sizes)
-
-    def published_paths(self):
+    def imported_paths(self):
         return {
             leaf: f"mlp/~/linear_{leaf[1:]}/{leaf[0]}"
             for leaf in self.theta_shapes()
         }
 
     @classmethod
-    def published_config(cls, shapes):
-        return published_shapes.mlp_config(
+    def imported_config(cls, shapes):
+        return mlp_sizes(
             shapes, "mlp/~/linear_{}/w", "hidden_units", "hidden_layers"
         )
 

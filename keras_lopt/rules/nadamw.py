@@ -1,8 +1,8 @@
 """nadamw: NAdam (Dozat 2016) with decoupled weight decay (arXiv 1711.05101).
 
-Adam with Nesterov momentum; the weight decay is Loshchilov's and Hutter's. The
-meta-parameters are logarithms, as for `adam`. A baseline and a control, never
-part of self-training.
+Adam with Nesterov momentum, and the weight decay of Loshchilov and Hutter. The
+meta-parameters are logarithms, as for `adam`. It is a baseline and a control,
+and never part of self-training.
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ from keras_lopt.rules.registry import register
 @register("nadamw")
 @dataclasses.dataclass(frozen=True)
 class NAdamWRule(MomentsRule):
-    """NAdamW; theta holds its hyperparameters, these are where they start.
+    """NAdamW, whose hyperparameters are theta; arguments are initial values.
 
     Args:
         learning_rate: Step size, > 0.
         beta1: Decay of the momentum, in [0, 1).
         beta2: Decay of the second moment, in [0, 1).
         epsilon: Added to the root of the second moment, > 0.
-        weight_decay: Part of the parameter in the step, before the learning
-            rate; > 0.
+        weight_decay: Share of the parameter that is added to the step, before
+            the learning rate; > 0.
     """
 
     weight_decay: float = 1e-4
@@ -43,7 +43,7 @@ class NAdamWRule(MomentsRule):
     def update_tensor(self, theta, grad, param, slots, signals):
         beta1, beta2, slots = self.update_moments(theta, grad, slots)
         count = ops.cast(signals["step"], "float32") + 1.0
-        # Nesterov: the momentum as the next gradient would leave it, were it
+        # Nesterov: the momentum after the next gradient, if that were equal to
         # this one.
         momentum = beta1 * slots["momentum"]
         ahead = momentum / (1.0 - ops.power(beta1, count + 1.0))

@@ -1,13 +1,17 @@
-"""The registry of update rules: name -> class."""
+"""The registry of update rules: from name to class."""
 
 import dataclasses
-import difflib
+from collections.abc import Callable
+from typing import Any
+
+from keras_lopt.checks import near_name
+from keras_lopt.rules.base import Rule
 
 _RULES = {}
 
 
-def register(name):
-    """Class decorator: makes a rule known as `name` to `rules.get`."""
+def register(name: str) -> Callable[[type[Rule]], type[Rule]]:
+    """Class decorator that makes a rule available as `rules.get(name)`."""
 
     def add(cls):
         known = _RULES.get(name)
@@ -23,7 +27,7 @@ def register(name):
     return add
 
 
-def names():
+def names() -> list[str]:
     """Sorted names of all registered rules.
 
     >>> from keras_lopt import rules
@@ -33,30 +37,28 @@ def names():
     return sorted(_RULES)
 
 
-def get(name, **config):
+def get(name: str, **config: Any) -> Rule:
     """Builds the rule registered as `name`.
 
     Args:
         name: One of `rules.names()`.
-        **config: Hyperparameters of the rule; the others keep their defaults.
+        **config: Hyperparameters of the rule; others keep their defaults.
 
     Returns:
         A frozen dataclass, an instance of `rules.Rule`.
 
     Raises:
-        ValueError: Unknown rule, unknown hyperparameter, or a value that the
-            rule refuses.
+        ValueError: The rule or a hyperparameter is unknown, or the rule
+            refuses a value.
 
     >>> from keras_lopt import rules
     >>> rules.get("fused", hidden_units=4).hidden_units
     4
     """
     if name not in _RULES:
-        near = difflib.get_close_matches(str(name), names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"`name` must be one of the registered rules {names()}. "
-            f"Received: name={name!r}.{hint}"
+            f"Received: name={name!r}.{near_name(name, names())}"
         )
     cls = _RULES[name]
     known = [field.name for field in dataclasses.fields(cls)]

@@ -1,7 +1,7 @@
 """sgd: gradient descent with a learned learning rate.
 
-As parametrised by google/learned_optimization: the meta-parameter is a
-logarithm. A baseline and a control, never part of self-training.
+The meta-parameter is a logarithm, as in google/learned_optimization. It is a
+baseline and a control, and never part of self-training.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ class SGDRule(PerTensorRule):
     """step = learning_rate * g.
 
     Args:
-        learning_rate: Step size that theta starts from, > 0.
+        learning_rate: Initial step size, > 0.
     """
 
     learning_rate: float = 0.01
@@ -37,7 +37,7 @@ class SGDRule(PerTensorRule):
         del seed  # Nothing is random.
         return log_leaves(log_lr=self.learning_rate)
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def init_tensor_slots(self, theta, size):

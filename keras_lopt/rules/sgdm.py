@@ -1,7 +1,7 @@
 """sgdm: gradient descent with momentum (Polyak 1964), both learned.
 
-As parametrised by google/learned_optimization: the meta-parameters are
-logarithms. A baseline and a control, never part of self-training.
+The meta-parameters are logarithms, as in google/learned_optimization. It is a
+baseline and a control, and never part of self-training.
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ class SGDMRule(PerTensorRule):
     """trace <- g + momentum * trace; step = learning_rate * trace.
 
     Args:
-        learning_rate: Step size that theta starts from, > 0.
-        momentum: Decay of the trace that theta starts from, in [0, 1).
+        learning_rate: Initial step size, > 0.
+        momentum: Initial decay of the trace, in [0, 1).
     """
 
     learning_rate: float = 0.01
@@ -46,7 +46,7 @@ class SGDMRule(PerTensorRule):
             log_lr=self.learning_rate, one_minus_momentum=1.0 - self.momentum
         )
 
-    def published_paths(self):
+    def imported_paths(self):
         return {leaf: leaf for leaf in self.theta_shapes()}
 
     def init_tensor_slots(self, theta, size):

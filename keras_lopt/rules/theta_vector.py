@@ -1,4 +1,4 @@
-"""Theta as one vector: what perturbation and averaging work on."""
+"""Theta as one vector, for perturbing and averaging it."""
 
 import math
 
@@ -7,7 +7,7 @@ from keras import ops
 
 
 class ThetaVector:
-    """The order and shapes of a rule's theta leaves in one vector.
+    """Packs a rule's theta into one vector, and unpacks it.
 
     Args:
         rule: A `rules.Rule`.
@@ -26,7 +26,7 @@ class ThetaVector:
 
     def unpack(self, vector):
         """[size] tensor -> dict of tensors."""
-        # `ops.split` without a place to split at is an error in TensorFlow.
+        # TensorFlow raises if there is no place to split at.
         parts = ops.split(vector, self._bounds) if self._bounds else [vector]
         return self._named(parts, ops.reshape)
 

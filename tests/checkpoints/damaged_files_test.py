@@ -1,4 +1,4 @@
-"""Optimizer files that must be refused: one clear error each."""
+"""Optimizer files that must be refused, each with a clear error."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def saved(path, fused, theta):
 
 
 def rewrite(path, leaves=None, **header):
-    """Changes leaves and metadata of an optimizer file; None removes."""
+    """Changes leaves and metadata of an optimizer file; None removes them."""
     with safetensors.safe_open(path, framework="numpy") as file:
         old_leaves = {k: file.get_tensor(k) for k in file.keys()}
         old_header = file.metadata()
@@ -45,14 +45,14 @@ def assert_refused(path, message, **kwargs):
     assert isinstance(info.value, ValueError)
 
 
-def test_a_required_rule_may_be_the_one_of_the_file(saved, fused):
+def test_the_required_rule_may_equal_the_rule_of_the_file(saved, fused):
     assert checkpoints.load(saved, rule=fused)[0] == fused
 
 
 @pytest.mark.parametrize(
     "other", [rules.get("adam"), rules.get("fused", hidden_units=4)]
 )
-def test_another_rule_than_the_required_one_is_refused(saved, other):
+def test_a_file_with_another_rule_than_required_is_refused(saved, other):
     assert_refused(
         saved, "`rule` must be .*FusedRule.*Received: rule=", rule=other
     )
@@ -76,9 +76,11 @@ def test_a_pickle_is_refused_and_not_run(path):
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
-def test_a_foreign_safetensors_file_is_refused(path, theta, metadata):
+def test_a_safetensors_file_without_our_header_is_refused(
+    path, theta, metadata
+):
     safetensors.numpy.save_file(theta, path, metadata)
-    assert_refused(path, "must be the published weights of one of the rules")
+    assert_refused(path, "must be weights of one of the rules")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_bad_leaves_are_refused_by_name(saved, leaves, message):
     assert_refused(saved, message)
 
 
-def test_a_dtype_that_numpy_has_not_is_refused(saved):
+def test_a_dtype_that_numpy_lacks_is_refused(saved):
     content = saved.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])

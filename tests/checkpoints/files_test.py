@@ -1,4 +1,4 @@
-"""Optimizer files: what is written is read, and nothing else is."""
+"""Optimizer files: saving, loading, and saving that fails."""
 
 import os
 
@@ -47,9 +47,7 @@ def test_metadata_is_optional(path, fused, theta):
     assert checkpoints.load(path)[2] == {}
 
 
-def test_tensors_and_transposed_arrays_are_written_as_they_read(
-    path, fused, theta
-):
+def test_tensors_and_transposed_arrays_keep_their_values(path, fused, theta):
     odd = {leaf: tf.constant(value) for leaf, value in theta.items()}
     odd["w1"] = np.asfortranarray(theta["w1"])
     checkpoints.save(path, fused, odd)
@@ -71,10 +69,10 @@ def test_a_run_directory_stands_for_its_best_member(tmp_path, fused, theta):
     assert checkpoints.load(str(tmp_path / "run"))[0] == fused
 
 
-# Saving: nothing is overwritten unless all is well.
+# Saving: an older file is replaced only if nothing fails.
 
 
-def test_saving_replaces_an_older_file_and_leaves_nothing_behind(saved, fused):
+def test_saving_replaces_an_older_file_and_leaves_no_other(saved, fused):
     checkpoints.save(saved, fused, fused.init_theta(1), {"second": True})
     assert checkpoints.load(saved)[2] == {"second": True}
     assert os.listdir(saved.parent) == [saved.name]
@@ -87,10 +85,10 @@ def test_saving_replaces_an_older_file_and_leaves_nothing_behind(saved, fused):
         ({"theta": [1.0]}, "`theta` must be a dict .*Received: list"),
         ({"theta": {}}, "`theta` must have the leaves .*missing="),
         ({"metadata": ["x"]}, r"`metadata` must be a dict. Received: .*'x'"),
-        ({"metadata": {"x": object()}}, "`metadata` must be JSON-serialis"),
+        ({"metadata": {"x": object()}}, "`metadata` must be JSON-serializ"),
     ],
 )
-def test_bad_arguments_leave_the_older_file(
+def test_bad_arguments_do_not_change_the_older_file(
     saved, fused, theta, change, message
 ):
     before = saved.read_bytes()
@@ -102,7 +100,7 @@ def test_bad_arguments_leave_the_older_file(
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failing_disk_leaves_the_older_file(
+def test_a_failing_disk_does_not_change_the_older_file(
     saved, fused, theta, monkeypatch, failing
 ):
     def fail(*_):

@@ -1,4 +1,4 @@
-"""Which file a path or a name means."""
+"""Locations of optimizer files: bundled names, paths, directories."""
 
 import pytest
 
@@ -36,12 +36,12 @@ def test_a_bundled_name_means_the_same_in_every_directory(
 
 
 @pytest.mark.parametrize("name", checkpoints.bundled_names())
-def test_what_the_package_ships_loads_and_says_where_it_comes_from(name):
+def test_bundled_optimizers_load_and_have_provenance(name):
     _, _, metadata = checkpoints.load(name)
     assert metadata
 
 
-def test_an_absent_path_is_answered_with_the_bundled_names(bundle):
+def test_a_missing_path_raises_and_lists_the_bundled_names(bundle):
     with pytest.raises(
         FileNotFoundError, match=r"\['tiny'\]. Received: source='tony'"
     ):
@@ -49,7 +49,7 @@ def test_an_absent_path_is_answered_with_the_bundled_names(bundle):
 
 
 @pytest.mark.parametrize("source", [None, 3, [], [3], [["a"]]])
-def test_what_is_no_place_is_refused(source):
+def test_a_source_must_be_a_string_or_path(source):
     with pytest.raises(ValueError, match="`source` must .*Received: source="):
         checkpoints.load(source)
 
@@ -66,14 +66,14 @@ def test_a_package_without_bundled_optimizers_has_no_names(
     assert checkpoints.bundled_names() == []
 
 
-def test_a_directory_must_be_of_a_training_run(tmp_path):
+def test_a_directory_must_hold_a_training_run(tmp_path):
     with pytest.raises(
         checkpoints.CheckpointError, match="must hold .*best.safetensors"
     ):
         checkpoints.load(tmp_path)
 
 
-def test_a_directory_of_a_download_is_answered_with_what_it_holds(tmp_path):
+def test_another_directory_raises_and_lists_its_files(tmp_path):
     for name in ("theta.state", "config.json"):
         (tmp_path / name).touch()
     with pytest.raises(

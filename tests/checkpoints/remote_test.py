@@ -1,4 +1,4 @@
-"""gs:// and hf:// with stand-ins: the libraries, and what they say."""
+"""gs:// and hf:// with fake libraries and their errors."""
 
 import pathlib
 import shutil
@@ -8,12 +8,12 @@ import types
 import pytest
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
-from tests import foreign_files
+from tests import imported_files
 
 
 @pytest.fixture
 def bucket(tmp_path):
-    """A folder that stands for gs://bucket."""
+    """A folder that plays gs://bucket."""
     folder = tmp_path / "bucket"
     folder.mkdir()
     return folder
@@ -27,7 +27,7 @@ def optimizer_file(bucket, fused, theta):
 
 
 class Storage:
-    """The functions of `tf.io.gfile` and of a file system of fsspec."""
+    """The functions of `tf.io.gfile` and of an fsspec file system."""
 
     def __init__(self, bucket):
         self.bucket = bucket
@@ -70,7 +70,7 @@ def module(name, **attributes):
 
 @pytest.fixture(params=["tensorflow", "fsspec", "other tensorflow"])
 def storage(request, bucket, monkeypatch):
-    """gs://bucket by TensorFlow, or by fsspec for want of TensorFlow's."""
+    """gs://bucket through TensorFlow, or through fsspec without it."""
     made = Storage(bucket)
     tensorflow = None
     if request.param != "fsspec":
@@ -87,7 +87,7 @@ def storage(request, bucket, monkeypatch):
 
 
 class UnimplementedError(Exception):
-    """As TensorFlow's, where it was built without a kind of storage."""
+    """Like TensorFlow's, if it was built without a kind of storage."""
 
 
 class Unimplemented:
@@ -98,23 +98,25 @@ class Unimplemented:
         return fail
 
 
-def test_a_file_of_a_bucket(storage, optimizer_file, fused):
+def test_a_file_loads_from_a_bucket(storage, optimizer_file, fused):
     rule, _, metadata = checkpoints.load("gs://bucket/one.safetensors")
     assert rule == fused
     assert metadata == {"from": "us"}
     assert storage.reads == ["gs://bucket/one.safetensors"]
 
 
-def test_a_training_run_in_a_bucket(storage, bucket, optimizer_file, fused):
+def test_a_training_run_loads_from_a_bucket(
+    storage, bucket, optimizer_file, fused
+):
     (bucket / "run").mkdir()
     shutil.move(optimizer_file, bucket / "run" / "best.safetensors")
     for url in ("gs://bucket/run", "gs://bucket/run/"):
         assert LearnedOptimizer.from_checkpoint(url).rule == fused
 
 
-def test_weights_of_others_with_their_configuration(storage, bucket):
-    leaves = foreign_files.published(rules.get("adafac_mlp"))
-    path = foreign_files.save_safetensors(bucket / "params", leaves)
+def test_weights_are_imported_with_the_config_beside_them(storage, bucket):
+    leaves = imported_files.leaves_of(rules.get("adafac_mlp"))
+    path = imported_files.save_safetensors(bucket / "params", leaves)
     (bucket / "config.gin").write_text("AdafacMLPLOpt.step_mult = 0.25\n")
     rule, _, metadata = checkpoints.load(f"gs://bucket/{path.name}")
     assert rule == rules.get("adafac_mlp", step_mult=0.25)
@@ -128,7 +130,9 @@ def test_a_truncated_download_is_refused(storage, optimizer_file):
         checkpoints.load("gs://bucket/one.safetensors")
 
 
-def test_a_file_that_was_cut_there_is_refused(storage, optimizer_file):
+def test_a_file_that_is_truncated_in_the_bucket_is_refused(
+    storage, optimizer_file
+):
     optimizer_file.write_bytes(optimizer_file.read_bytes()[:-7])
     with pytest.raises(
         checkpoints.CheckpointError, match="'gs://bucket/one.*truncated"
@@ -136,14 +140,16 @@ def test_a_file_that_was_cut_there_is_refused(storage, optimizer_file):
         checkpoints.load("gs://bucket/one.safetensors")
 
 
-def test_an_absent_file_is_refused(storage):
+def test_a_missing_file_is_refused(storage):
     with pytest.raises(
         checkpoints.CheckpointError, match="'gs://bucket/no'.*no such file"
     ):
         checkpoints.load("gs://bucket/no")
 
 
-def test_the_error_of_a_library_is_told(storage, monkeypatch):
+def test_the_message_has_the_first_line_of_the_library_error(
+    storage, monkeypatch
+):
     def fail(*_):
         raise PermissionError("who are you?\nsecond line")
 
@@ -165,9 +171,7 @@ def test_a_bucket_without_a_library_is_refused(monkeypatch):
         checkpoints.load("gs://bucket/x")
 
 
-def test_the_functions_of_tensorflow_are_called_as_they_are(
-    tmp_path, fused, theta
-):
+def test_tensorflow_has_the_functions_that_are_called(tmp_path, fused, theta):
     tf = pytest.importorskip("tensorflow")
     from keras_lopt.checkpoints import remote
 
@@ -187,7 +191,7 @@ def test_the_functions_of_tensorflow_are_called_as_they_are(
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch, fused, theta):
-    """A stand-in for huggingface_hub with one repository."""
+    """A fake huggingface_hub with one repository."""
     folder = tmp_path / "cache"
     checkpoints.save(folder / "best.safetensors", fused, theta)
     calls = []
@@ -210,7 +214,7 @@ def hub(tmp_path, monkeypatch, fused, theta):
 
 
 class EntryNotFoundError(Exception):
-    """Named as the library's."""
+    """Has the name of the library's error."""
 
 
 @pytest.mark.parametrize(
@@ -230,23 +234,23 @@ class EntryNotFoundError(Exception):
         ),
     ],
 )
-def test_a_file_of_the_hub(hub, fused, url, calls):
+def test_a_file_loads_from_the_hub(hub, fused, url, calls):
     (hub.folder / "README.md").write_text("A card.")
     (hub.folder / "config.json").write_text("{}")
     assert checkpoints.load(url)[0] == fused
     assert hub.calls == calls
 
 
-def test_the_only_file_of_weights_is_taken(hub):
+def test_the_only_file_of_weights_is_chosen(hub):
     pytest.importorskip("msgpack", reason="msgpack is not installed")
     (hub.folder / "best.safetensors").unlink()
-    tree = foreign_files.published(rules.get("sgd"))
-    (hub.folder / "theta.state").write_bytes(foreign_files.pack(tree))
+    tree = imported_files.leaves_of(rules.get("sgd"))
+    (hub.folder / "theta.state").write_bytes(imported_files.pack(tree))
     assert checkpoints.load("hf://me/mine")[0] == rules.get("sgd")
 
 
 @pytest.mark.parametrize("names", [["x.safetensors"], []])
-def test_several_files_or_none_are_listed(hub, names):
+def test_several_or_no_files_of_weights_are_refused_and_listed(hub, names):
     if names:
         (hub.folder / names[0]).write_bytes(b"")
     else:
@@ -257,7 +261,7 @@ def test_several_files_or_none_are_listed(hub, names):
         checkpoints.load("hf://me/mine")
 
 
-def test_what_the_hub_says_is_told_in_a_line(hub):
+def test_the_message_has_the_first_line_of_the_hub_error(hub):
     with pytest.raises(
         checkpoints.CheckpointError,
         match=r"'hf://me/mine/no'.*EntryNotFoundError: 404: no no\)\.$",
@@ -266,7 +270,7 @@ def test_what_the_hub_says_is_told_in_a_line(hub):
 
 
 @pytest.mark.parametrize("url", ["hf://", "hf://me", "hf://me/", "hf:///x/y"])
-def test_a_name_that_is_none_is_refused(hub, url):
+def test_an_incomplete_hub_name_is_refused(hub, url):
     with pytest.raises(checkpoints.CheckpointError, match="hf://owner/name"):
         checkpoints.load(url)
 
@@ -289,7 +293,7 @@ def test_the_hub_without_its_library_is_refused(monkeypatch):
         checkpoints.load("hf://me/mine")
 
 
-def test_the_functions_of_the_library_are_called_as_they_are():
+def test_huggingface_hub_has_the_functions_that_are_called():
     hub = pytest.importorskip("huggingface_hub", reason="not installed")
     import inspect
 

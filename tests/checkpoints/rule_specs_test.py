@@ -1,4 +1,4 @@
-"""Rules as JSON data."""
+"""Rules as JSON data, and back."""
 
 import dataclasses
 import json
@@ -30,7 +30,7 @@ def test_tuples_survive_json(monkeypatch):
     assert hash(copy) == hash(rule)
 
 
-def test_the_rule_and_theta_of_a_pair_are_checked(fused, theta):
+def test_check_rule_and_theta_refuses_what_is_not_a_pair(fused, theta):
     checkpoints.check_rule_and_theta(fused, theta)
     with pytest.raises(ValueError, match=r"`rules.get\(name\)`.*'fused'"):
         checkpoints.check_rule_and_theta("fused", theta)

@@ -1,4 +1,4 @@
-"""Columns of the table: what Keras does around one `apply`, eagerly."""
+"""Columns of the table: what Keras does before and after one eager `apply`."""
 
 import keras
 import numpy as np
@@ -146,7 +146,7 @@ def sparse_gradients(case):
 
 
 def none_gradients(case):
-    """A variable without gradient stays; a mixing rule sees zeros for it."""
+    """A variable without gradient does not change; mixing rules see zeros."""
     steps = [[grads[0], None] for grads in STEPS]
     with pytest.warns(UserWarning, match="Gradients do not exist"):
         found = apply(case.optimizer(), steps)
@@ -171,7 +171,7 @@ def variable_constraints(case):
 
 
 def two_optimizers(case):
-    """Side by side they do what each does alone."""
+    """Two optimizers in turns do what each does alone."""
     optimizers_ = [case.optimizer(), case.optimizer(learning_rate=1.0)]
     trained = [[keras.Variable(p) for p in START] for _ in optimizers_]
     for grads, loss in zip(STEPS, LOSSES):

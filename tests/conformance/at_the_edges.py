@@ -1,4 +1,4 @@
-"""Columns of the table: what must not go wrong, eagerly."""
+"""Columns of the table: extreme and invalid inputs, eagerly."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ from tests.conformance.cases import (
 
 
 def float16_overflow(case):
-    """A step that leaves the range of the type ends at its end."""
+    """A step beyond the range of float16 ends at the largest number."""
     start = [np.float16([[1.0, -1.0]])]
     grads = [[np.float32([[1.0, -1.0]])]]
     optimizer = case.optimizer(learning_rate=1e12)
@@ -28,7 +28,7 @@ def float16_overflow(case):
 
 
 def divergence_guard(case):
-    """A step with a NaN is as if it had not been, but for the counts."""
+    """A step with a NaN changes nothing but the counters."""
     guard = optimizers.DivergenceGuard(max_update=1e3, patience=2)
     optimizer = case.optimizer(guard=guard, weight_decay=0.1)
     plain = case.optimizer(weight_decay=0.1)
@@ -60,7 +60,7 @@ def refused_variables(case):
 
 
 def rank_5(case):
-    """Trained, or refused before anything is made."""
+    """Rank 5 is trained, or refused before anything is created."""
     start = [np.full((2, 1, 1, 2, 1), 0.5, np.float32)]
     grads = [[np.ones_like(start[0])]]
     try:

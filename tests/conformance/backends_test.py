@@ -1,6 +1,6 @@
-"""TensorFlow, JAX and PyTorch train a model alike, by every rule.
+"""TensorFlow, JAX and PyTorch train a model to the same end, by every rule.
 
-other_backends.py says where they come from.
+other_backends.py finds their interpreters.
 """
 
 import numpy as np
@@ -18,9 +18,7 @@ def on_tensorflow():
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_fifty_steps_end_where_they_end_on_tensorflow(
-    backend, on_tensorflow, tmp_path
-):
+def test_fifty_steps_agree_with_tensorflow(backend, on_tensorflow, tmp_path):
     path = tmp_path / "trained.npz"
     program = (
         "import runpy\n"
@@ -125,5 +123,5 @@ assert not any(v.value.requires_grad for v in optimizer.variables)
 """
 
 
-def test_a_torch_loop_needs_no_no_grad():
+def test_a_torch_loop_works_without_no_grad():
     run("torch", TORCH_LOOP)

@@ -1,4 +1,4 @@
-"""A rule to be put to the test, and the rule applied by hand."""
+"""A rule to test, and its steps computed by hand."""
 
 import contextlib
 import dataclasses
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, optimizers, rules
 
-#: Where the defaults are large: what compiles in a second.
+#: Sizes that compile in a second, for rules with large defaults.
 TINY = {
     "celo": {"lstm_units": 4},
     "hierarchical": {"lstm_units": 3, "mlp_units": 3},
@@ -35,7 +35,7 @@ LOSSES = [2.0, 1.5]
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A registered rule with a theta whose steps are not small."""
+    """A registered rule with a theta that takes large steps."""
 
     rule: rules.Rule
     theta: dict
@@ -55,7 +55,7 @@ class Case:
         )
 
     def by_hand(self, steps=STEPS, start=START, losses=LOSSES, rates=None):
-        """Params after `rule.update` alone; `steps` may be callables."""
+        """Params after `rule.update` alone. `steps` may be callables."""
         params = [tf.convert_to_tensor(p) for p in start]
         slots = self.rule.init_slots(self.theta, params)
         for step, (grads, loss) in enumerate(zip(steps, losses)):
@@ -71,7 +71,7 @@ class Case:
 
 
 def apply(optimizer, steps=STEPS, start=START, losses=LOSSES, dtype="float32"):
-    """Variables named v0, v1, ... after `apply` with these gradients."""
+    """Variables v0, v1, ... after `apply` with these gradients."""
     variables = [
         keras.Variable(p, dtype=dtype, name=f"v{i}")
         for i, p in enumerate(start)
@@ -101,7 +101,7 @@ BATCH = 4
 
 
 def make_model(model_class=keras.Sequential):
-    """Dense 3 -> 2 that starts at START."""
+    """One Dense layer, 3 -> 2, with the weights START."""
     model = model_class([keras.Input((3,)), keras.layers.Dense(2)])
     model.set_weights(START)
     return model
@@ -114,7 +114,7 @@ def compiled(optimizer, **kwargs):
 
 
 def fit(model, epochs=1, x=X, y=Y, **kwargs):
-    """Two steps an epoch. Returns the losses of the epochs."""
+    """Trains with two steps per epoch. Returns the epochs' losses."""
     history = model.fit(
         x,
         y,
@@ -128,7 +128,7 @@ def fit(model, epochs=1, x=X, y=Y, **kwargs):
 
 
 def fit_steps(epochs=1):
-    """`fit` as steps for `by_hand`, and losses for it to ignore."""
+    """The arguments of `by_hand` that do the steps of `fit`."""
 
     def grads_on(i):
         def grads(params):
@@ -167,7 +167,7 @@ def values(variables):
 
 
 def assert_equal(found, expected, rtol=1e-4, atol=3e-6, start=START):
-    """That they agree, and are not what they all started from."""
+    """Checks that they agree, and differ from `start`."""
     found, expected = values(found), values(expected)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
@@ -176,7 +176,7 @@ def assert_equal(found, expected, rtol=1e-4, atol=3e-6, start=START):
 
 
 def differ(first, second, by=1e-4):
-    """Whether an entry differs by more than `by`."""
+    """Whether any entry differs by more than `by`."""
     pairs = zip(values(first), values(second), strict=True)
     return max(np.max(np.abs(a - b)) for a, b in pairs) > by
 

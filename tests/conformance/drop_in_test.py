@@ -1,4 +1,4 @@
-"""Keras scripts in which only the optimizer's line is ours, on any backend."""
+"""Keras scripts in which only the optimizer is ours, on every backend."""
 
 import pathlib
 import runpy
@@ -8,10 +8,10 @@ import pytest
 from tests.conformance.other_backends import run
 
 FOLDER = pathlib.Path(__file__).parents[2] / "colab"
-#: Script -> accuracy that it must pass.
+#: Script -> accuracy that it must exceed.
 SCRIPTS = {
-    "simple_convnet.py": 0.95,  # Adam, with its defaults, ends at 0.91,
-    "text_classifier.py": 0.93,  # and at 0.955.
+    "simple_convnet.py": 0.95,  # Adam with its defaults reaches 0.91.
+    "text_classifier.py": 0.93,  # Adam reaches 0.955.
 }
 
 
@@ -25,7 +25,7 @@ def test_the_model_learns(script):
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_the_model_learns_on(backend, script):
+def test_the_model_learns_on_other_backends(backend, script):
     program = (
         "import runpy\n"
         f"score = runpy.run_path({str(script)!r})['score']\n"
@@ -34,7 +34,7 @@ def test_the_model_learns_on(backend, script):
     run(backend, program)
 
 
-def test_two_lines_are_ours(script):
+def test_only_two_lines_of_the_script_are_ours(script):
     lines = script.read_text().partition('"""\n\n')[2].splitlines()
     assert [line.strip() for line in lines if "Learned" in line] == [
         "from keras_lopt import LearnedOptimizer",

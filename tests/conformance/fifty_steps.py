@@ -1,7 +1,7 @@
-"""A small model trained for 50 steps by every rule, on any backend.
+"""Trains a small model for 50 steps by every rule, on any backend.
 
-As a program, with KERAS_BACKEND set: `python -m tests.conformance.fifty_steps
-out.npz` writes the parameters of each rule as `<rule>/<i>`.
+As a program, with KERAS_BACKEND set, `python -m tests.conformance.fifty_steps
+out.npz` writes the trained parameters of each rule as `<rule>/<i>`.
 """
 
 import sys
@@ -14,8 +14,8 @@ from keras_lopt.optimizers import InferHorizon, LearnedOptimizer
 from tests import small_rules
 
 EPOCHS, BATCHES, BATCH = 10, 5, 8
-#: Less than 1 where a random theta would diverge, which is chaotic; more where
-#: it would hardly move.
+#: Below 1 where a random theta would diverge, because that is chaotic; above 1
+#: where it would hardly change anything.
 LEARNING_RATES = {"celo": 100.0, "velo": 0.01}
 
 
@@ -27,7 +27,7 @@ def data():
 
 
 def make_model():
-    """MLP 4-5-2 with the same weights on every backend."""
+    """An MLP 4-5-2 with the same weights on every backend."""
     model = keras.Sequential(
         [
             keras.Input((4,)),
@@ -46,7 +46,7 @@ def make_model():
 
 
 def train(name, accumulation=None):
-    """Parameters after the training, through stock `fit`."""
+    """Parameters after training with stock `fit`."""
     rule = small_rules.small_rule(name)
     theta = rule.init_theta(seed=2)
     optimizer = LearnedOptimizer(

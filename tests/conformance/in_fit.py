@@ -43,7 +43,7 @@ def steps_per_execution(case):
 
 
 def fit_builds_the_model(case):
-    """A model without `Input`: no values where the slots are made."""
+    """A model without `Input` has no values when the slots are created."""
     start = keras.initializers.Constant(START[0])
     model = keras.Sequential([keras.layers.Dense(2, None, True, start)])
     model.compile(case.optimizer(), loss="mse", jit_compile=False)
@@ -54,7 +54,7 @@ def fit_builds_the_model(case):
 
 
 def frozen_layer(case):
-    """Frozen after a step: it stays, and the rest trains on."""
+    """A layer frozen after some steps does not change; the others train."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(2)]
@@ -70,7 +70,7 @@ def frozen_layer(case):
 
 
 def infer_horizon(case):
-    """Without a horizon `fit` is what it is with the right one."""
+    """`InferHorizon` gives the same training as the right horizon."""
     models = [
         compiled(case.optimizer(horizon=horizon)) for horizon in (None, 2)
     ]
@@ -95,7 +95,7 @@ def mixed_bfloat16(case):
 
 
 def mixed_float16(case):
-    """Loss scaling: an overflowing step is skipped, the others are whole."""
+    """With loss scaling, an overflowing step is skipped as a whole."""
     with policy("mixed_float16"):
         model = compiled(loss_scaled(case.optimizer(), initial_scale=2.0**4))
         assert model.layers[-1].compute_dtype == "float16"
@@ -125,7 +125,7 @@ def _two_devices():
 
 
 class CompiledGradients(keras.Sequential):
-    """XLA compiles what each replica does by itself, the model too."""
+    """XLA compiles what each replica does alone, including the model."""
 
     @tf.function(jit_compile=True)
     def loss_and_gradients(self, x, y):
@@ -141,7 +141,7 @@ class CompiledGradients(keras.Sequential):
 
 
 def _mirrored(case, model_class=keras.Sequential, **options):
-    """Two devices train as one, and stay alike."""
+    """Two devices train as one, and their variables stay equal."""
     with _two_devices().scope():
         model = make_model(model_class)
         model.compile(case.optimizer(**options), "mse", jit_compile=False)

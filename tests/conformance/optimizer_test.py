@@ -1,7 +1,7 @@
-"""One row a registered rule, one column a feature of Keras.
+"""A table of tests: one row per registered rule, one column per Keras feature.
 
-A rule that is added to the registry is covered; a feature is a function of a
-`Case`, listed in the COLUMNS of its file.
+New rules in the registry are covered automatically. A feature is a function of
+a `Case`, listed in the COLUMNS of its file.
 """
 
 import pytest

@@ -1,7 +1,7 @@
-"""Programs for JAX and PyTorch, in a process of their own.
+"""Runs programs on JAX and PyTorch, each in its own process.
 
-Where another interpreter has the backend, KERAS_LOPT_PYTHON_JAX or
-KERAS_LOPT_PYTHON_TORCH names it.
+KERAS_LOPT_PYTHON_JAX and KERAS_LOPT_PYTHON_TORCH may name other interpreters
+that have the backend.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ def interpreter(backend):
 
 
 def run(backend, program, *arguments):
-    """Runs a program on `backend`, with TensorFlow out of reach."""
+    """Runs a program on `backend`, with the import of TensorFlow blocked."""
     python = interpreter(backend)
     if python is None:
         pytest.skip(f"{backend} is not installed")

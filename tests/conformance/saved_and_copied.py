@@ -1,4 +1,4 @@
-"""Columns of the table: files, copies and configs of a training under way."""
+"""Columns of the table: files, copies and configs of a running training."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from tests.conformance.cases import (
 )
 
 
-def _continue_alike(model, other):
+def _continue_identically(model, other):
     assert model is not other
     assert fit(model) == fit(other)
     assert_equal(model.variables, other.variables, rtol=0, atol=0)
@@ -29,7 +29,7 @@ def _continue_alike(model, other):
 
 
 def keras_file(case):
-    """Saved between two updates of an accumulation."""
+    """A model saved between two updates of an accumulation."""
     optimizer = case.optimizer(gradient_accumulation_steps=3, use_ema=True)
     model = compiled(optimizer)
     fit(model, epochs=2)
@@ -38,7 +38,7 @@ def keras_file(case):
         model.save(path)
         loaded = keras.models.load_model(path)
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
-    _continue_alike(model, loaded)
+    _continue_identically(model, loaded)
 
 
 def weights_of_model_and_optimizer(case):
@@ -50,11 +50,11 @@ def weights_of_model_and_optimizer(case):
         other.optimizer.build(other.trainable_variables)
         other.load_weights(path)
     other.optimizer.set_weights(values(model.optimizer.variables))
-    _continue_alike(model, other)
+    _continue_identically(model, other)
 
 
 def wrapped_keras_file(case):
-    """A `LossScaleOptimizer` and what it wraps come back."""
+    """A `LossScaleOptimizer` is loaded with the optimizer that it wraps."""
     with policy("mixed_float16"):
         model = compiled(loss_scaled(case.optimizer()))
         fit(model)
@@ -63,7 +63,7 @@ def wrapped_keras_file(case):
             model.save(path)
             loaded = keras.models.load_model(path)
         assert type(loaded.optimizer) is optimizers.LossScaleOptimizer
-        _continue_alike(model, loaded)
+        _continue_identically(model, loaded)
 
 
 def config(case):
@@ -89,11 +89,11 @@ def config(case):
 def deep_copy(case):
     model = compiled(case.optimizer())
     fit(model)
-    _continue_alike(model, copy.deepcopy(model))
+    _continue_identically(model, copy.deepcopy(model))
 
 
 def cloned_model(case):
-    """A clone with an optimizer from the config is the same training."""
+    """A clone with an optimizer from the config trains identically."""
     model = compiled(case.optimizer())
     fit(model)
     clone = keras.models.clone_model(model)
@@ -102,7 +102,7 @@ def cloned_model(case):
     clone.compile(optimizer, loss="mse", run_eagerly=True)
     optimizer.build(clone.trainable_variables)
     optimizer.set_weights(values(model.optimizer.variables))
-    _continue_alike(model, clone)
+    _continue_identically(model, clone)
 
 
 COLUMNS = [

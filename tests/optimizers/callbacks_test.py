@@ -1,4 +1,4 @@
-"""Horizon from `fit`, validation losses: the provided Keras callbacks."""
+"""The Keras callbacks: horizon from `fit`, validation losses."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def planner(rule, horizon=None, **kwargs):
 
 
 def fit(model, regression, **kwargs):
-    """Four steps an epoch."""
+    """Trains with four steps per epoch."""
     return model.fit(*regression, batch_size=16, verbose=0, **kwargs)
 
 
@@ -59,9 +59,7 @@ def test_the_horizon_is_the_number_of_updates(
     assert optimizer.get_config()["horizon"] == expected
 
 
-def test_a_second_fit_goes_on_without_tracing_again(
-    make_model, regression, velo
-):
+def test_a_second_fit_does_not_trace_again(make_model, regression, velo):
     optimizer = planner(velo)
     model = compiled(make_model, optimizer, jit_compile=False)
     fit(model, regression, callbacks=[InferHorizon()])
@@ -84,14 +82,16 @@ def test_a_second_fit_goes_on_without_tracing_again(
     ],
     ids=["loss_scale", "multi"],
 )
-def test_it_finds_a_wrapped_optimizer(make_model, regression, velo, wrap):
+def test_the_horizon_reaches_a_wrapped_optimizer(
+    make_model, regression, velo, wrap
+):
     optimizer = planner(velo)
     model = compiled(make_model, wrap(optimizer))
     fit(model, regression, callbacks=[InferHorizon()])
     assert optimizer.horizon == 4
 
 
-def test_it_leaves_other_optimizers_alone(make_model, regression):
+def test_callbacks_ignore_other_optimizers(make_model, regression):
     model = compiled(make_model, keras.optimizers.SGD())
     fit(
         model,
@@ -101,7 +101,7 @@ def test_it_leaves_other_optimizers_alone(make_model, regression):
     )
 
 
-def test_without_a_horizon_a_rule_that_plans_is_refused(
+def test_a_rule_that_plans_is_refused_without_a_horizon(
     make_model, regression, velo
 ):
     model = compiled(make_model, planner(velo), jit_compile=False)
@@ -119,7 +119,7 @@ def test_data_of_unknown_length_are_refused(make_model, regression, velo):
         model.fit(batches, shuffle=False, verbose=0, callbacks=[InferHorizon()])
 
 
-def test_past_the_horizon_it_goes_on_and_warns_once(
+def test_past_the_horizon_training_continues_and_warns_once(
     make_model, regression, velo
 ):
     optimizer = planner(velo, horizon=5)
@@ -131,7 +131,7 @@ def test_past_the_horizon_it_goes_on_and_warns_once(
     assert all(np.all(np.isfinite(w)) for w in model.get_weights())
 
 
-def test_a_loaded_training_knows_its_horizon(
+def test_a_loaded_optimizer_has_its_horizon(
     make_model, regression, velo, tmp_path
 ):
     model = compiled(make_model, planner(velo))
@@ -151,7 +151,7 @@ def test_a_loaded_training_knows_its_horizon(
 @pytest.mark.parametrize(
     "how", [{"jit_compile": True}, {"run_eagerly": True}], ids=["jit", "eager"]
 )
-def test_the_step_after_the_validation_gets_its_loss(
+def test_the_step_after_the_validation_gets_the_loss(
     make_model, regression, how
 ):
     optimizer = planner(small_rules.small_rule("hierarchical"))
@@ -164,13 +164,13 @@ def test_the_step_after_the_validation_gets_its_loss(
         callbacks=[PassValidationLoss()],
     ).history
     statistics = optimizer._slots.values()["valid_loss"]
-    assert float(statistics["count"]) == 2.0  # The third is not used yet.
+    assert float(statistics["count"]) == 2.0  # The third one is not used yet.
     first, second, _ = history["val_loss"]
     expected = 0.95 * 0.05 * first + 0.05 * second
     assert float(statistics["mean"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_training_without_validation_warns(make_model, regression):
+def test_fit_without_validation_warns(make_model, regression):
     model = compiled(
         make_model, planner(small_rules.small_rule("hierarchical"))
     )
@@ -178,7 +178,7 @@ def test_a_training_without_validation_warns(make_model, regression):
         fit(model, regression, callbacks=[PassValidationLoss()])
 
 
-def test_epochs_without_validation_are_passed_over(make_model, regression):
+def test_epochs_without_validation_are_skipped(make_model, regression):
     optimizer = planner(small_rules.small_rule("hierarchical"))
     model = compiled(make_model, optimizer)
     fit(

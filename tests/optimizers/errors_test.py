@@ -1,4 +1,4 @@
-"""What LearnedOptimizer refuses: one clear error each."""
+"""What LearnedOptimizer refuses, each with a clear error."""
 
 import dataclasses
 from typing import ClassVar
@@ -78,7 +78,7 @@ def test_a_refused_variable_leaves_the_optimizer_unbuilt(fused, theta):
     assert int(optimizer.iterations) == 1
 
 
-def test_other_variables_than_it_was_built_for_are_refused(fused, theta):
+def test_variables_that_it_was_not_built_for_are_refused(fused, theta):
     optimizer = LearnedOptimizer(fused, theta)
     optimizer.build([keras.Variable([1.0])])
     with pytest.raises(ValueError, match="Unknown variable.*originally built"):
@@ -89,7 +89,10 @@ def test_other_variables_than_it_was_built_for_are_refused(fused, theta):
 @pytest.mark.parametrize(
     "shapes, message",
     [
-        ([(2, 3)], "as many as `trainable_variables`. .*: 1 gradients and 2"),
+        (
+            [(2, 3)],
+            "one gradient per trainable variable. .*: 1 gradients and 2",
+        ),
         ([(2, 3), (3,), (3,)], ".*: 3 gradients and 2 variables"),
         (
             [(3, 2), (3,)],
@@ -144,19 +147,19 @@ def test_a_model_that_it_was_not_built_for_is_refused(
         model.fit(x, y, verbose=0)
 
 
-def test_no_gradient_at_all_is_refused(fused, theta):
+def test_a_step_without_any_gradient_is_refused(fused, theta):
     with pytest.raises(ValueError, match="No gradients provided"):
         LearnedOptimizer(fused, theta).apply([None], [keras.Variable([1.0])])
 
 
-def test_a_misspelt_argument_is_refused(fused, theta):
+def test_a_misspelled_argument_is_refused(fused, theta):
     with pytest.raises(ValueError, match="not recognized.*clip_norm"):
         LearnedOptimizer(fused, theta, clip_norm=1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class ForgetfulRule(rules.Rule):
-    """Gives back fewer slots than it got."""
+    """Returns fewer slots than it got."""
 
     name: ClassVar[str] = "forgetful"
 

@@ -1,4 +1,4 @@
-"""The divergence guard: what it skips, when it gives up, how it says so."""
+"""The divergence guard: what it skips, when it gives up, what it reports."""
 
 import dataclasses
 from typing import ClassVar
@@ -75,7 +75,7 @@ def test_a_slot_that_overflows_is_not_kept():
     assert apply(optimizer, variable, [1e15, 0.0]) == [np.float32(1e15), 0.0]
 
 
-def test_after_too_many_it_descends_on_the_clipped_gradient():
+def test_after_too_many_skipped_steps_it_does_clipped_descent():
     optimizer, variable = guarded(patience=2, fallback_rate=0.5)
     bad = [3e30, 4e30]  # Its squares overflow.
     assert apply(optimizer, variable, bad, [1.0, 1.0], bad) == [1.0, 1.0]
@@ -132,7 +132,7 @@ def test_fit_warns_at_its_end_without_the_callback():
         model.fit(np.full((2, 2), np.inf), np.zeros((2, 1)), verbose=0)
 
 
-def test_the_counters_are_saved_with_the_optimizer(tmp_path):
+def test_the_counters_are_part_of_the_optimizer_state(tmp_path):
     optimizer, variable = guarded(patience=2)
     apply(optimizer, variable, [np.nan, 0.0])
     other, _ = guarded(patience=2)
@@ -159,6 +159,6 @@ def test_bad_settings_are_refused(kwargs, message):
         DivergenceGuard(**kwargs)
 
 
-def test_the_guard_must_be_one(fused, theta):
+def test_the_guard_must_be_a_divergence_guard(fused, theta):
     with pytest.raises(ValueError, match="`guard` must be a.*guard=True"):
         LearnedOptimizer(fused, theta, guard=True)

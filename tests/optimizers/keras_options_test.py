@@ -1,4 +1,4 @@
-"""What Keras does around the rule, beyond tests/conformance."""
+"""Keras options that tests/conformance does not cover."""
 
 import dataclasses
 import inspect
@@ -38,10 +38,10 @@ def test_the_learning_rate_multiplies_the_delta(fused, theta):
     assert_equal(half, [(p + w) / 2 for p, w in zip(START, whole)])
 
 
-# Variables that get no gradient.
+# Variables without a gradient.
 
 
-def test_a_variable_without_gradient_takes_no_part(fused, theta):
+def test_a_variable_without_gradient_does_not_change(fused, theta):
     alone, _ = train(fused, theta, [GRADS[:1], OTHER[:1]], start=START[:1])
     with pytest.warns(UserWarning, match="Gradients do not exist"):
         found, optimizer = train(
@@ -72,7 +72,7 @@ class MixingRule(rules.Rule):
         return deltas, {"count": slots["count"] + 1.0}
 
 
-def test_a_rule_that_mixes_tensors_sees_zeros_for_absent_gradients():
+def test_a_rule_that_mixes_tensors_sees_zeros_for_missing_gradients():
     theta = {"scale": np.float32(1.0)}
     with pytest.warns(UserWarning, match="Gradients do not exist"):
         found, optimizer = train(MixingRule(), theta, [[None, OTHER[1]]])
@@ -100,7 +100,7 @@ def test_float64_variables_keep_their_digits(fused, theta):
 
 
 def _stateful_model():
-    """A GRU that goes on where the last batch ended, and moving statistics."""
+    """A GRU that keeps its state between batches, and moving statistics."""
     keras.utils.set_random_seed(0)
     has_renorm = (
         "renorm"
@@ -118,7 +118,7 @@ def _stateful_model():
     )
 
 
-def test_layers_with_a_state_train_compiled_as_eagerly(fused, theta, rng):
+def test_stateful_layers_train_the_same_compiled_and_eagerly(fused, theta, rng):
     x = rng.normal(size=(16, 3, 2)).astype(np.float32)
     ways = []
     for how in ({"run_eagerly": True}, {"jit_compile": True}):

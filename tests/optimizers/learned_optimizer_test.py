@@ -1,4 +1,4 @@
-"""LearnedOptimizer is its rule, whatever way Keras calls it."""
+"""LearnedOptimizer takes the steps of its rule, however Keras calls it."""
 
 import json
 
@@ -14,7 +14,7 @@ NUM_STEPS = 8
 
 
 def rule_loop(rule, theta, tensors, grads_of_step, learning_rate=1.0):
-    """Params after the steps, from `rule.update` and nothing else."""
+    """Params after the steps, computed by `rule.update` alone."""
     params = [tf.convert_to_tensor(p) for p in tensors]
     slots = rule.init_slots(theta, params)
     for step, grads in enumerate(grads_of_step):
@@ -42,7 +42,7 @@ def gradients(rng, random_tensors):
 
 
 @pytest.mark.parametrize("name", rules.names())
-def test_apply_is_the_rule_step_by_step(name, tensors, gradients):
+def test_apply_takes_the_steps_of_the_rule(name, tensors, gradients):
     rule = small_rules.small_rule(name)
     theta = rule.init_theta(0)
     variables = [keras.Variable(p) for p in tensors]
@@ -65,7 +65,7 @@ def test_apply_is_the_rule_step_by_step(name, tensors, gradients):
     ],
     ids=["jit", "graph", "auto", "eager"],
 )
-def test_fit_is_the_rule_step_by_step(
+def test_fit_takes_the_steps_of_the_rule(
     fused, theta, make_model, regression, how
 ):
     x, y = regression
@@ -104,7 +104,7 @@ def test_a_descending_theta_trains_and_evaluates_a_model(
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
-def test_a_custom_loop_is_the_rule_step_by_step(
+def test_a_custom_loop_takes_the_steps_of_the_rule(
     fused, theta, tensors, jit_compile
 ):
     variables = [keras.Variable(p) for p in tensors]
@@ -124,7 +124,7 @@ def test_a_custom_loop_is_the_rule_step_by_step(
     assert_all_close(variables, rule_loop(fused, theta, tensors, grads))
 
 
-def test_it_is_built_inside_the_first_traced_step(fused, theta):
+def test_the_first_traced_step_builds_the_optimizer(fused, theta):
     variable = tf.Variable([1.0, 2.0])
     optimizer = LearnedOptimizer(fused, theta)
 
@@ -139,7 +139,7 @@ def test_it_is_built_inside_the_first_traced_step(fused, theta):
     assert_all_close([variable], expected)
 
 
-def test_theta_is_a_copy_that_training_leaves_alone(fused, theta, tensors):
+def test_theta_is_a_copy_that_training_does_not_change(fused, theta, tensors):
     original = {leaf: np.copy(value) for leaf, value in theta.items()}
     optimizer = LearnedOptimizer(fused, theta)
     for value in [*theta.values(), *optimizer.theta.values()]:
@@ -150,7 +150,7 @@ def test_theta_is_a_copy_that_training_leaves_alone(fused, theta, tensors):
         np.testing.assert_array_equal(optimizer.theta[leaf], value)
 
 
-def test_from_checkpoint_is_the_saved_pair(tmp_path, fused, theta):
+def test_from_checkpoint_has_the_saved_rule_and_theta(tmp_path, fused, theta):
     path = tmp_path / "best.safetensors"
     checkpoints.save(path, fused, theta)
     optimizer = LearnedOptimizer.from_checkpoint(
@@ -172,7 +172,7 @@ def test_the_config_is_plain_and_holds_no_tensors(fused, theta):
     assert copy.get_config() == optimizer.get_config()
 
 
-def test_keras_serialises_it_and_passes_it_through(fused, theta):
+def test_keras_serializes_it_and_passes_it_through(fused, theta):
     optimizer = LearnedOptimizer(fused, theta, learning_rate=0.25)
     assert keras.optimizers.get(optimizer) is optimizer
     config = keras.optimizers.serialize(optimizer)

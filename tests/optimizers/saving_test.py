@@ -21,8 +21,8 @@ def fit(model, regression, epochs=1):
     return history.history["loss"]
 
 
-def assert_continue_alike(model, other, regression):
-    """Both train on, bit for bit the same."""
+def assert_continue_identically(model, other, regression):
+    """Checks that both continue to train, with bitwise equal results."""
     assert fit(model, regression) == fit(other, regression)
     for a, b in zip(model.variables, other.variables, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -33,7 +33,7 @@ def assert_continue_alike(model, other, regression):
 
 @pytest.fixture
 def compiled(fused, theta, make_model):
-    """Callable: a model compiled with a LearnedOptimizer of `fused`."""
+    """Callable that compiles a model with a LearnedOptimizer of `fused`."""
 
     def make(**kwargs):
         model = make_model()
@@ -73,7 +73,7 @@ def test_a_saved_training_resumes_identically(
     model.save(path)
     loaded = keras.models.load_model(path)
     assert loaded.optimizer.get_config() == model.optimizer.get_config()
-    assert_continue_alike(model, loaded, regression)
+    assert_continue_identically(model, loaded, regression)
 
 
 def test_a_compiled_graph_resumes_identically(
@@ -85,14 +85,14 @@ def test_a_compiled_graph_resumes_identically(
     model.save(path)
     loaded = keras.models.load_model(path)
     assert loaded.jit_compile
-    assert_continue_alike(model, loaded, regression)
+    assert_continue_identically(model, loaded, regression)
 
 
 def test_a_model_saved_before_training_keeps_theta(compiled, regression, path):
     model = compiled()
     model.save(path)
     loaded = keras.models.load_model(path)
-    assert_continue_alike(model, loaded, regression)
+    assert_continue_identically(model, loaded, regression)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -103,7 +103,7 @@ def test_mixed_precision_trains_and_resumes(compiled, regression, path, policy):
         losses = fit(model, regression)
         model.save(path)
         loaded = keras.models.load_model(path)
-        assert_continue_alike(model, loaded, regression)
+        assert_continue_identically(model, loaded, regression)
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.all(np.isfinite(losses))
@@ -113,7 +113,7 @@ def test_mixed_precision_trains_and_resumes(compiled, regression, path, policy):
     )
 
 
-def test_a_tensorflow_checkpoint_holds_all_of_it(
+def test_a_tensorflow_checkpoint_holds_the_whole_state(
     compiled, fused, regression, tmp_path
 ):
     model, other = compiled(), compiled()
@@ -124,10 +124,10 @@ def test_a_tensorflow_checkpoint_holds_all_of_it(
     other.optimizer.build(other.trainable_variables)
     restored = tf.train.Checkpoint(model=other, optimizer=other.optimizer)
     restored.restore(prefix).assert_consumed()
-    assert_continue_alike(model, other, regression)
+    assert_continue_identically(model, other, regression)
 
 
-def test_set_weights_brings_theta(fused, theta):
+def test_set_weights_restores_theta(fused, theta):
     variables = [keras.Variable([1.0, 2.0])]
     optimizer = LearnedOptimizer(fused, theta)
     optimizer.build(variables)
@@ -139,10 +139,12 @@ def test_set_weights_brings_theta(fused, theta):
     assert int(other.iterations) == 1
 
 
-# What does not fit.
+# States that do not fit.
 
 
-def test_without_its_saved_state_a_config_does_not_train(fused, theta):
+def test_an_optimizer_from_a_config_does_not_train_without_its_state(
+    fused, theta
+):
     config = LearnedOptimizer(fused, theta).get_config()
     optimizer = LearnedOptimizer.from_config(config)
     variable = keras.Variable([1.0])
@@ -152,7 +154,7 @@ def test_without_its_saved_state_a_config_does_not_train(fused, theta):
     assert int(optimizer.iterations) == 0
 
 
-def test_a_state_of_another_size_is_skipped_as_keras_does(fused, theta):
+def test_a_state_of_another_size_is_skipped_with_keras_warning(fused, theta):
     variables = [keras.Variable([1.0])]
     optimizer = LearnedOptimizer(fused, theta)
     optimizer.build(variables)
@@ -174,7 +176,7 @@ def test_a_state_of_another_size_is_skipped_as_keras_does(fused, theta):
     ],
     ids=["other_variables", "other_rule"],
 )
-def test_a_state_of_other_shapes_is_refused_whole(
+def test_a_state_of_other_shapes_is_refused_and_changes_nothing(
     fused, theta, other, shape, name
 ):
     optimizer = LearnedOptimizer(fused, theta)
@@ -190,7 +192,9 @@ def test_a_state_of_other_shapes_is_refused_whole(
         np.testing.assert_array_equal(variable, value)
 
 
-def test_another_process_loads_and_continues(compiled, regression, path):
+def test_another_process_loads_the_model_and_continues(
+    compiled, regression, path
+):
     model = compiled()
     fit(model, regression)
     model.save(path)

@@ -37,7 +37,7 @@ class ValidatingRule(PlanningRule):
     required_signals: ClassVar[tuple[str, ...]] = ("step", "valid_loss")
 
 
-def test_the_step_counts_from_zero_and_the_horizon_stays():
+def test_the_step_counts_from_zero_and_the_horizon_is_constant():
     variable = keras.Variable([0.0])
     optimizer = LearnedOptimizer(PlanningRule(), {}, horizon=np.int64(100))
     for expected in (100.0, 201.0, 303.0):
@@ -58,7 +58,7 @@ def test_a_rule_that_plans_needs_the_horizon():
     assert float(variable[0]) == 5.0
 
 
-def test_a_rule_that_needs_what_is_not_there_is_answered_with_others():
+def test_a_rule_that_needs_an_unavailable_signal_is_refused():
     with pytest.raises(
         ValueError,
         match=r"Rule 'validating' needs the signals \['valid_loss'\].*'fused'",
@@ -72,7 +72,7 @@ def collected(rule, horizon, train_loss=None):
     return set(optimizer._signals.collect(3, train_loss))
 
 
-def test_a_rule_gets_the_signals_that_it_asks_for(fused):
+def test_a_rule_gets_the_signals_that_it_lists(fused):
     assert collected(fused, 10) == {"step"}
     assert collected(fused, None, 0.5) == {"step", "train_loss"}
     rule = rules.get("velo", lstm_units=8, bank_size=3)

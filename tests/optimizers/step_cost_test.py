@@ -1,4 +1,4 @@
-"""What a step costs, as the optimizer itself tells."""
+"""`LearnedOptimizer.cost`: what a step costs, compared with Adam."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ def model():
 
 
 @pytest.mark.parametrize("name", ["fused", "velo"])
-def test_cost_next_to_adam(model, name):
+def test_cost_has_time_and_memory_of_both_and_changes_nothing(model, name):
     settings = {"lstm_units": 4, "bank_size": 2} if name == "velo" else {}
     rule = rules.get(name, **settings)
     optimizer = LearnedOptimizer(rule, rule.init_theta(0))
@@ -31,7 +31,7 @@ def test_cost_next_to_adam(model, name):
         np.testing.assert_array_equal(np.array(value), old)
 
 
-def test_needs_the_shapes_of_the_weights():
+def test_an_unbuilt_model_is_refused():
     rule = rules.get("sgd")
     optimizer = LearnedOptimizer(rule, rule.init_theta(0))
     model = keras.Sequential([keras.layers.Dense(1)])

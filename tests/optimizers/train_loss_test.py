@@ -1,4 +1,4 @@
-"""The training loss reaches a rule that needs it, in fit and in own loops."""
+"""The training loss reaches a rule that needs it, in `fit` and custom loops."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,7 @@ ROUTES = pytest.mark.parametrize(
 
 @dataclasses.dataclass(frozen=True)
 class RecordingRule(rules.Rule):
-    """Remembers the sum of the losses it was told; moves nothing."""
+    """Remembers the sum of the losses it got; changes no parameter."""
 
     name: ClassVar[str] = "recording"
     required_signals: ClassVar[tuple[str, ...]] = ("step", "train_loss")
@@ -40,12 +40,12 @@ class RecordingRule(rules.Rule):
 
 
 def recorded(optimizer):
-    """Sum of the losses that the rule of `optimizer` was told."""
+    """Sum of the losses that the rule of `optimizer` got."""
     return float(ops.convert_to_numpy(optimizer._slots.tree["sum"]))
 
 
 def fit(model, regression, epochs=1):
-    """Batches of 16, four an epoch. Returns the losses of the epochs."""
+    """Trains on four batches of 16 per epoch. Returns the epochs' losses."""
     history = model.fit(
         *regression, epochs=epochs, batch_size=16, shuffle=False, verbose=0
     )
@@ -61,7 +61,7 @@ def test_fit_passes_on_the_loss(make_model, regression, how, accumulation):
     )
     model.compile(optimizer, loss="mse", **how)
     losses = fit(model, regression, epochs=2)
-    updates = 4 / (accumulation or 1)  # Each with the mean over its batches.
+    updates = 4 / (accumulation or 1)  # Each gets the mean over its batches.
     assert recorded(optimizer) == pytest.approx(updates * sum(losses), rel=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_the_velo_rule_trains_in_fit(make_model, regression):
 
 
 @pytest.mark.parametrize("accumulation", [None, 2])
-def test_replicas_add_their_losses(make_model, regression, accumulation):
+def test_losses_of_replicas_are_summed(make_model, regression, accumulation):
     strategy = tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
@@ -105,7 +105,9 @@ def test_replicas_add_their_losses(make_model, regression, accumulation):
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
-def test_replicas_add_their_losses_under_a_loss_scale(make_model, regression):
+def test_losses_of_replicas_are_summed_under_a_loss_scale(
+    make_model, regression
+):
     strategy = tf.distribute.MirroredStrategy(
         ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
     )
@@ -130,7 +132,7 @@ def test_a_saved_training_resumes_identically(
     )
     model.compile(optimizer, loss="mse", run_eagerly=True)
     x, y = (values[:48] for values in regression)
-    fit(model, (x, y))  # Three batches: in the middle of an accumulation.
+    fit(model, (x, y))  # Three batches end in the middle of an accumulation.
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert fit(model, regression) == fit(loaded, regression)
@@ -139,7 +141,7 @@ def test_a_saved_training_resumes_identically(
 
 
 @pytest.mark.parametrize("jit_compile", [None, True, False])
-def test_a_loop_of_ones_own_calls_scale_loss(jit_compile):
+def test_scale_loss_in_a_custom_loop_passes_on_the_unscaled_loss(jit_compile):
     variable = keras.Variable([1.0, 2.0])
     optimizer = LearnedOptimizer(RecordingRule(), {}, loss_scale_factor=8.0)
     optimizer.build([variable])
@@ -164,7 +166,7 @@ def test_a_step_without_the_loss_is_refused_and_changes_nothing():
     optimizer = LearnedOptimizer(RecordingRule(), {})
     optimizer.scale_loss(1.0)
     optimizer.apply([tf.ones(1)], [variable])
-    for _ in range(2):  # The loss of the step before is not taken again.
+    for _ in range(2):  # The loss of the step before is not used again.
         with pytest.raises(
             ValueError, match="'recording' needs the training loss.*scale_loss"
         ):
@@ -179,7 +181,7 @@ def test_a_loss_must_be_a_scalar():
         optimizer.scale_loss(tf.ones(2))
 
 
-def test_a_rule_that_needs_no_loss_takes_any(fused, theta):
+def test_a_rule_that_needs_no_loss_accepts_any_shape_of_it(fused, theta):
     optimizer = LearnedOptimizer(fused, theta, loss_scale_factor=2.0)
     np.testing.assert_array_equal(optimizer.scale_loss(tf.ones(2)), [2.0, 2.0])
     optimizer.apply([tf.ones(1)], [keras.Variable([1.0])])
@@ -196,7 +198,7 @@ def test_mixed_bfloat16_passes_on_the_loss(make_model, regression):
     assert recorded(model.optimizer) == pytest.approx(4 * loss, rel=0.02)
 
 
-def test_a_loss_scale_optimizer_is_answered_with_what_to_do(
+def test_the_error_under_keras_loss_scaling_says_what_to_do(
     make_model, regression
 ):
     keras.config.set_dtype_policy("mixed_float16")

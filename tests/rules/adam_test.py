@@ -1,4 +1,4 @@
-"""The adam rule: its theta and its errors (its trace is in golden_test)."""
+"""The adam rule: theta and errors (golden_test.py has its trace)."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def test_theta_holds_the_logarithms_of_the_hyperparameters():
         np.testing.assert_allclose(np.exp(theta[leaf]), value, rtol=1e-6)
 
 
-def test_is_marked_as_hand_designed():
+def test_adam_is_marked_as_hand_designed():
     assert rules.get("adam").hand_designed
     assert not rules.get("fused").hand_designed
 
 
-def test_descends():
+def test_adam_descends():
     rule = rules.get("adam", learning_rate=0.1)
     theta = rule.init_theta(0)
     params = [np.full((4, 3), 2.0, np.float32)]
@@ -61,7 +61,7 @@ def test_refuses_bad_hyperparameters(config, message):
         rules.get("adam", **config)
 
 
-def test_starts_from_the_defaults_of_the_published_rules():
+def test_defaults_are_those_of_learned_optimization():
     sgd, sgdm, adam = map(rules.get, ("sgd", "sgdm", "adam"))
     assert (sgd.learning_rate, sgdm.learning_rate) == (0.01, 0.01)
     assert sgdm.momentum == 0.9

@@ -17,7 +17,7 @@ def tensors(rng, scale=1.0):
 
 
 def run(rule, theta, params, gradients):
-    """Deltas of every step, flat."""
+    """Deltas of every step, as vectors."""
     slots, deltas = rule.init_slots(theta, params), []
     for step, grads in enumerate(gradients):
         signals = {"step": step, "train_loss": 1.0, "horizon": 10}
@@ -35,7 +35,7 @@ def test_opposite_gradients_give_opposite_updates(name, rng):
     odd = AntisymmetricRule(rule)
     deltas = run(odd, theta, params, gradients)
     np.testing.assert_array_equal(deltas, -run(odd, theta, params, opposite))
-    # Which the rule itself does not: it drifts.
+    # This does not hold for the rule itself, which drifts.
     plain = run(rule, theta, params, gradients)
     mirrored = run(rule, theta, params, opposite)
     assert np.max(np.abs(plain + mirrored)) > 0.1 * np.max(np.abs(plain))
@@ -44,7 +44,7 @@ def test_opposite_gradients_give_opposite_updates(name, rng):
     )
 
 
-def test_is_the_rule_itself_where_that_is_antisymmetric(rng):
+def test_an_antisymmetric_rule_is_unchanged(rng):
     rule = rules.get("adam", learning_rate=0.1)
     theta, params = rule.init_theta(0), tensors(rng)
     gradients = [tensors(rng) for _ in range(3)]
@@ -55,7 +55,7 @@ def test_is_the_rule_itself_where_that_is_antisymmetric(rng):
     )
 
 
-def test_is_of_the_kind_of_its_rule():
+def test_properties_are_those_of_the_inner_rule():
     fused = AntisymmetricRule(rules.get("fused"))
     assert not fused.hand_designed
     assert fused.theta_shapes() == rules.get("fused").theta_shapes()
@@ -68,7 +68,7 @@ def test_is_of_the_kind_of_its_rule():
     )
 
 
-def test_refuses_what_is_no_rule():
+def test_the_inner_rule_must_be_a_rule():
     with pytest.raises(
         ValueError,
         match=r"`rule` must be a `rules.Rule`.* Received: rule='fused'",

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_lopt import rules
 from tests import small_rules
 
-#: More than any rule requires, so that new rules join without a change.
+#: All signals, so that a new rule needs no change here.
 SIGNALS = {"horizon": 100, "train_loss": 1.0, "valid_loss": 1.0}
 
 
@@ -26,7 +26,7 @@ def trajectory(rule, theta, tensors, num_steps, update=None):
     slots = rule.init_slots(theta, params)
     for step in range(num_steps):
         grads = [2.0 * p for p in params]
-        # The published features of a loss that does not change are rounding.
+        # For a constant loss, velo's features would be rounding errors.
         loss = tf.constant(2.0 - 0.05 * step)
         signals = {"step": tf.constant(step), **SIGNALS, "train_loss": loss}
         deltas, slots = update(theta, grads, params, slots, signals)
@@ -85,7 +85,7 @@ def test_deltas_are_finite_float32_like_their_params(rule, rng, random_tensors):
     ],
     ids=["scalar", "one_entry", "size_1", "square"],
 )
-def test_a_shape_does_not_change_what_is_finite(rule, rng, shapes):
+def test_deltas_and_slots_are_finite_for_any_shape(rule, rng, shapes):
     tensors = [rng.normal(size=s).astype(np.float32) for s in shapes]
     theta = rule.init_theta(0)
     deltas, slots, _ = trajectory(rule, theta, tensors, num_steps=3)
@@ -158,7 +158,9 @@ def test_half_precision_inputs_give_float32_deltas(rule, rng, random_tensors):
     assert {delta.dtype for delta in deltas} == {tf.float32}
 
 
-def test_per_tensor_rules_do_not_mix_tensors(rule, rng, random_tensors):
+def test_per_tensor_rules_update_a_tensor_as_if_alone(
+    rule, rng, random_tensors
+):
     if not isinstance(rule, rules.PerTensorRule):
         pytest.skip("a rule that mixes tensors")
     theta, tensors = rule.init_theta(0), random_tensors(rng)
@@ -197,9 +199,9 @@ def test_missing_signals_are_named(rule):
         rule.update(rule.init_theta(0), [], [], [], {})
 
 
-def test_number_of_slots_must_match(rule):
+def test_too_few_slots_are_refused(rule):
     if not isinstance(rule, rules.PerTensorRule):
-        pytest.skip("slots are the rule's own")
+        pytest.skip("the rule has its own structure of slots")
     theta, params = rule.init_theta(0), [tf.ones((2,)), tf.ones((3,))]
     slots = rule.init_slots(theta, params[:1])
     with pytest.raises(ValueError, match="shorter"):
@@ -211,7 +213,7 @@ def test_slots_of_per_tensor_rules_are_vectors_of_entries(
 ):
     is_shaped = isinstance(rule, rules.ShapedTensorRule)
     if is_shaped or not isinstance(rule, rules.PerTensorRule):
-        pytest.skip("slots are the rule's own")
+        pytest.skip("the rule has its own structure of slots")
     tensors = random_tensors(rng)
     slots = rule.init_slots(rule.init_theta(0), tensors)
     assert len(slots) == len(tensors)

@@ -1,4 +1,4 @@
-"""The celo2 rule against its published mathematics, written in NumPy."""
+"""The celo2 rule against the mathematics of its paper, written in NumPy."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_lopt import LearnedOptimizer, checkpoints, rules
 from keras_lopt.rules.celo2 import orthogonalized
-from tests import foreign_files
+from tests import imported_files
 from tests.rules import in_numpy
 
 SHAPES = [(), (7,), (4, 6), (6, 4), (3, 5, 2), (3, 3, 2, 4), (4, 4)]
@@ -23,7 +23,7 @@ def newton_schulz(x):
 
 
 class Celo2InNumpy:
-    """celo2 for one list of tensors; `leaves` are published weights."""
+    """celo2 for one list of tensors; `leaves` are weights to import."""
 
     def __init__(self, leaves, params, config):
         self.weights = {
@@ -74,8 +74,8 @@ class Celo2InNumpy:
 
 
 def problem(rule, rng):
-    """Leaves as published, params, and gradients of some steps."""
-    leaves = foreign_files.published(rule)
+    """Weights to import, params, and gradients of some steps."""
+    leaves = imported_files.leaves_of(rule)
     params = [rng.normal(size=s).astype(np.float32) for s in SHAPES]
     grads = [
         [rng.normal(scale=s, size=p.shape).astype(np.float32) for p in params]
@@ -85,7 +85,7 @@ def problem(rule, rng):
 
 
 def check(found, expected, start):
-    """That they agree to 1e-4 of what they moved by, or float32's rounding."""
+    """Checks that they agree to 1e-4 of the distance they moved."""
     for value, other, first in zip(found, expected, start, strict=True):
         moved = np.max(np.abs(other - first))
         np.testing.assert_allclose(value, other, rtol=3e-7, atol=1e-4 * moved)
@@ -99,9 +99,9 @@ def check(found, expected, start):
         {**BASE, "exp_mult": 0.1, "hidden_units": 4},
         {"adam_for_vectors": False},
     ],
-    ids=["published", "base", "magnitude", "vectors_too"],
+    ids=["default", "base", "magnitude", "vectors_too"],
 )
-def test_steps_are_those_of_the_published_mathematics(rng, config):
+def test_steps_agree_with_the_mathematics_of_the_paper(rng, config):
     rule = rules.get("celo2", step_mult=0.1, **config)
     leaves, start, grads = problem(rule, rng)
     expected = Celo2InNumpy(leaves, start, rule.get_config())
@@ -136,14 +136,14 @@ def test_the_keras_optimizer_takes_the_same_steps(rng):
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (2, 4, 4)])
-def test_orthogonal_means_singular_values_about_1(rng, shape):
+def test_orthogonalized_matrices_have_singular_values_near_1(rng, shape):
     x = orthogonalized(tf.constant(rng.normal(size=shape), tf.float32))
     assert x.shape == shape
     singular = np.linalg.svd(x, compute_uv=False)
     assert 0.6 < singular.min() <= singular.max() < 1.3
 
 
-def test_the_step_has_the_size_of_step_mult(rng):
+def test_step_mult_is_the_rms_of_the_step(rng):
     rule = rules.get("celo2", step_mult=0.01, **BASE)
     theta, params = rule.init_theta(0), [np.ones((4, 3), np.float32)]
     slots = rule.init_slots(theta, params)

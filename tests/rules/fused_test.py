@@ -9,7 +9,7 @@ TIME_SCALES = [1, 3, 10, 30, 100, 300, 1e3, 3e3, 1e4, 3e4, 1e5]
 
 
 class NumpyFused:
-    """Feature-last, nothing folded, one array of features per tensor."""
+    """Features last, no scales folded in, one array of features per tensor."""
 
     def __init__(self, theta, step_mult, exp_mult=1e-3):
         self.theta = theta
@@ -25,9 +25,9 @@ class NumpyFused:
         momenta = list(self.m.values())
         columns = [g, p, *momenta, self.r]
         columns += [m * scale for m in momenta] + [scale, g * scale]
-        normalised = [x / np.sqrt(1e-5 + np.mean(x**2)) for x in columns]
+        normalized = [x / np.sqrt(1e-5 + np.mean(x**2)) for x in columns]
         time = [np.full_like(g, np.tanh(t / s - 1.0)) for s in TIME_SCALES]
-        x = np.stack(normalised + time, axis=-1)  # [*shape, 22]
+        x = np.stack(normalized + time, axis=-1)  # [*shape, 22]
         num_layers = len(self.theta) // 2
         for i in range(num_layers):
             x = x @ self.theta[f"w{i}"] + self.theta[f"b{i}"]
@@ -41,10 +41,10 @@ class NumpyFused:
     [{}, {"hidden_units": 5, "hidden_layers": 1, "exp_mult": 0.1}],
     ids=["default", "one_layer"],
 )
-def test_agrees_with_the_specification(rng, random_tensors, config):
+def test_fused_agrees_with_its_specification(rng, random_tensors, config):
     rule = rules.get("fused", step_mult=0.1, **config)
     theta = rule.init_theta(seed=3)
-    theta = {  # Biases start at zero; make them matter.
+    theta = {  # Biases start at zero; this makes them matter.
         k: v + 0.3 * rng.normal(size=v.shape).astype(np.float32)
         for k, v in theta.items()
     }
@@ -68,7 +68,7 @@ def test_agrees_with_the_specification(rng, random_tensors, config):
     assert max(np.abs(target).max() for target in expected) > 0.5
 
 
-def test_counts_its_features():
+def test_features_are_counted_from_their_list():
     rule = rules.get("fused")
     assert rule.num_entry_features == 11
     assert rule.theta_shapes()["w0"] == (22, 8)

@@ -1,7 +1,8 @@
-"""Every published rule against recorded traces of its first implementation.
+"""Rules against recorded traces of their original implementation.
 
-The traces (golden/*.npz) are of google/learned_optimization on JAX: random
-meta-parameters, 20 steps on five tensors with given gradients and losses.
+The traces (golden/*.npz) were recorded with google/learned_optimization on JAX:
+random meta-parameters, and 20 steps on five tensors with given gradients and
+losses.
 """
 
 import dataclasses
@@ -29,7 +30,7 @@ class Row:
         config: Hyperparameters.
         rtol, atol: Tolerances of the parameters.
         tensor_slots: Our path of a tensor's slot -> path in the trace.
-        slots: The same for what is not by tensor.
+        slots: The same for slots that all tensors share.
     """
 
     file: str
@@ -40,13 +41,13 @@ class Row:
     slots: dict = dataclasses.field(default_factory=dict)
 
 
-def factored_slots(upstream):
+def factored_slots(theirs):
     return {
         "momenta": "mom_rolling/m",
         "second_moments": "rms_rolling/rms",
-        "factored/row": f"{upstream}/v_row",
-        "factored/col": f"{upstream}/v_col",
-        "factored/full": f"{upstream}/v_diag",
+        "factored/row": f"{theirs}/v_row",
+        "factored/col": f"{theirs}/v_col",
+        "factored/full": f"{theirs}/v_diag",
     }
 
 
@@ -105,12 +106,12 @@ TABLE = {
 }
 
 
-#: Compared with their mathematics instead, each in a test file of its own.
+#: Compared with the mathematics of their papers, each in its own test file.
 WITHOUT_TRACE = {"celo", "celo2"}
 
 
 class Trace:
-    """A recorded run and the rule it is of."""
+    """A recorded run and its rule."""
 
     def __init__(self, name):
         self.row = TABLE[name]
@@ -121,10 +122,10 @@ class Trace:
         self.names = meta["tree_order"]
         self.num_theta = meta["n_theta"]
         self.rule = rules.get(name, **self.row.config)
-        self.theta = checkpoints.import_theta(self.rule, self.published())
+        self.theta = checkpoints.import_theta(self.rule, self.imported_leaves())
 
-    def published(self):
-        """Dict from path to array: the meta-parameters as published."""
+    def imported_leaves(self):
+        """Dict from path to array: the meta-parameters to import."""
         prefix = "theta/"
         return {
             key.removeprefix(prefix): value
@@ -167,7 +168,7 @@ class Trace:
                 value = _at(tensor, ours)
                 assert (value is None) == (expected.size == 0)
                 if value is not None:
-                    # Decays come last in the trace, and first in our slots.
+                    # Decays are last in the trace and first in our slots.
                     value = np.moveaxis(value, 0, -1).reshape(expected.shape)
                     np.testing.assert_allclose(
                         value,
@@ -178,7 +179,7 @@ class Trace:
 
 
 def _at(tree, path):
-    """Leaf of nested dicts as an array; None if it is not there."""
+    """A leaf of nested dicts as an array; None if it is missing."""
     for part in path.split("/"):
         tree = tree.get(part)
         if tree is None:
@@ -235,13 +236,13 @@ def test_the_keras_optimizer_reproduces_the_trace(trace, jit):
         trace.check_params(step, variables)
 
 
-def test_every_rule_with_published_weights_is_in_the_table():
-    published = {
-        name for name in rules.names() if rules.get(name).published_paths()
+def test_every_rule_with_imported_weights_is_in_the_table():
+    importable = {
+        name for name in rules.names() if rules.get(name).imported_paths()
     }
-    assert published == set(TABLE) | WITHOUT_TRACE
+    assert importable == set(TABLE) | WITHOUT_TRACE
 
 
-def test_theta_has_the_published_size(trace):
+def test_theta_has_the_size_in_the_trace(trace):
     size = sum(leaf.size for leaf in trace.theta.values())
     assert size == trace.num_theta

@@ -1,4 +1,4 @@
-"""Hyperparameters that the rules refuse: one clear error each."""
+"""Hyperparameters that the rules refuse, each with a clear error."""
 
 import math
 
@@ -43,31 +43,31 @@ def assert_refused(name, field, value, message):
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, True, "4", math.nan, math.inf])
 @pytest.mark.parametrize("name, field", pairs(COUNTS))
-def test_counts(name, field, value):
+def test_counts_must_be_positive_integers(name, field, value):
     assert_refused(name, field, value, "must be an integer >= 1")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
 @pytest.mark.parametrize("name, field", pairs(POSITIVE))
-def test_positive_numbers(name, field, value):
+def test_scales_must_be_positive(name, field, value):
     assert_refused(name, field, value, r"must be .* in \(0, inf\)")
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, 2])
 @pytest.mark.parametrize("name, field", pairs(FRACTIONS))
-def test_fractions(name, field, value):
+def test_fractions_must_be_in_0_to_1(name, field, value):
     assert_refused(name, field, value, r"must be .* in \[0, 1\)")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, True, "big", None])
 @pytest.mark.parametrize("table", [POSITIVE, FRACTIONS, FINITE])
-def test_all_numbers(table, value):
+def test_numbers_must_be_finite(table, value):
     for name, field in pairs(table):
         assert_refused(name, field, value, "must be a finite number")
 
 
 @pytest.mark.parametrize("value", [0, 1, "yes", None])
-def test_flags(value):
+def test_flags_must_be_bools(value):
     assert_refused("velo", "frozen_lstm_state", value, "must be True or False")
 
 
@@ -82,7 +82,7 @@ def test_flags(value):
         ("velo", {"loss_buffer_horizon": 10, "frozen_lstm_state": True}),
     ],
 )
-def test_what_is_set_round_trips(name, config):
+def test_hyperparameters_round_trip_through_the_config(name, config):
     rule = rules.get(name, **config)
     assert config.items() <= rule.get_config().items()
     assert rules.get(rule.name, **rule.get_config()) == rule

@@ -1,7 +1,7 @@
-"""The mathematics of `celo` and `celo2` in float64 NumPy, to compare with.
+"""The mathematics of `celo` and `celo2` in float64 NumPy, for comparison.
 
-Written from the published formulas, features last as they have them, and not
-from our rules: nothing of the package is used.
+It follows the formulas of the papers, with features last as there. It uses
+nothing of the package.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def largest_dims(shape):
 
 
 class TensorHistory:
-    """Accumulators of one tensor; `take` gives the 14 groups of features."""
+    """Accumulators of one tensor; `take` returns the 14 groups of features."""
 
     def __init__(self, shape, second_moment_decay, epsilon):
         self.decay, self.epsilon = second_moment_decay, epsilon
@@ -108,7 +108,7 @@ def normalized(x, axes, epsilon):
 
 
 def mlp(weights, groups):
-    """Two hidden layers; the first layer's weights by group: w0__0, ..."""
+    """Two hidden layers; the first has weights per group: w0__0, ..."""
     hidden = sum(x @ weights[f"w0__{i}"] for i, x in enumerate(groups))
     hidden = np.maximum(hidden + weights["b0"], 0.0)
     hidden = np.maximum(hidden @ weights["w1"] + weights["b1"], 0.0)

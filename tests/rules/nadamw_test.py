@@ -5,7 +5,7 @@ import numpy as np
 from keras_lopt import rules
 
 
-def test_agrees_with_the_formula(rng, random_tensors):
+def test_nadamw_agrees_with_its_formula(rng, random_tensors):
     lr, beta1, beta2, epsilon, decay = 0.1, 0.8, 0.95, 1e-4, 0.02
     rule = rules.get(
         "nadamw",

@@ -1,4 +1,4 @@
-"""Finding rules by name."""
+"""The registry: rules by name."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ def test_names_are_sorted_and_complete():
     )
 
 
-def test_get_sets_the_named_hyperparameters_only():
+def test_get_sets_only_the_named_hyperparameters():
     rule = rules.get("fused", hidden_units=4)
     assert rule == rules.FusedRule(hidden_units=4)
     assert rule.hidden_layers == rules.FusedRule().hidden_layers
@@ -25,26 +25,26 @@ def test_rules_are_frozen():
         rules.get("fused").hidden_units = 3
 
 
-def test_an_unknown_rule_is_answered_with_the_known_ones():
+def test_an_unknown_rule_raises_and_lists_the_known_ones():
     with pytest.raises(
         ValueError, match=r"'adam', .*Received: name='fusd'.*mean 'fused'\?"
     ):
         rules.get("fusd")
 
 
-def test_a_rule_unlike_any_other_gets_no_suggestion():
+def test_a_name_unlike_any_other_gets_no_suggestion():
     with pytest.raises(ValueError, match=r"Received: name='zzz'\.$"):
         rules.get("zzz")
 
 
-def test_an_unknown_hyperparameter_is_answered_with_the_known_ones():
+def test_an_unknown_hyperparameter_raises_and_lists_the_known_ones():
     with pytest.raises(
         ValueError, match=r"'hidden_units', .*Received: \['hiden_units'\]"
     ):
         rules.get("fused", hiden_units=4)
 
 
-def test_a_name_is_taken_once():
+def test_a_name_cannot_be_registered_twice():
     with pytest.raises(ValueError, match="already .*FusedRule"):
 
         @rules.register("fused")

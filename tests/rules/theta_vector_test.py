@@ -11,7 +11,7 @@ from keras_lopt import rules
 
 @dataclasses.dataclass(frozen=True)
 class Shapes(rules.Rule):
-    """A rule that is nothing but the shapes of its theta."""
+    """A rule that only has shapes of theta."""
 
     shapes: tuple
 
@@ -52,7 +52,7 @@ def test_packing_round_trips(rule):
 
 
 @pytest.mark.parametrize("shapes", [[(3, 2)], [()], [(), (2,)]])
-def test_a_vector_is_unpacked_in_a_compiled_program(shapes):
+def test_unpacking_compiles(shapes):
     layout = rules.ThetaVector(Shapes(shapes))
     vector = np.arange(layout.size, dtype=np.float32)
     unpacked = tf.function(layout.unpack, jit_compile=True, autograph=False)(
