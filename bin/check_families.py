@@ -47,7 +47,7 @@ def start_loss(task):
     """The loss of a problem's first values on the first examples."""
     import tensorflow as tf
 
-    from keras_lopt.tasks.dataset import as_seen
+    from keras_lopt.tasks.data.dataset import as_seen
 
     batch = tf.nest.map_structure(
         lambda a: tf.constant(a[: task.batch_size]),

@@ -45,7 +45,7 @@ def mapped(runs):
     return np.stack([runs.mapped(problem) for problem in range(2)])
 
 
-def test_the_families_are_those_that_are_documented():
+def test_all_documented_families_are_registered():
     assert set(FAMILIES) == {
         *("mlp", "mlp_ae", "mlp_vae", "conv_pooling", "conv_fc", "resnet"),
         *("nvp", "maf", "quadratic", "losg", "random_data", "rnn_text"),
@@ -55,7 +55,7 @@ def test_the_families_are_those_that_are_documented():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_samples_are_json_repeat_and_differ(name):
+def test_samples_are_json_and_repeat_for_a_seed_and_differ_between_seeds(name):
     family = tasks.family(name)
     configs = [family.sample_config(seed) for seed in range(20)]
     texts = [json.dumps(config) for config in configs]
@@ -64,11 +64,11 @@ def test_samples_are_json_repeat_and_differ(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_samples_build_and_start_finite(name, command):
+def test_samples_build_and_their_losses_start_finite(name, command):
     assert command.check_samples(name, 1) == []
 
 
-def test_problems_start_from_values_of_their_own(runs):
+def test_problems_start_from_different_values(runs):
     variables = runs.task.model.trainable_variables
     first, other = (runs.task.begin(tf.constant([7, i]))[0] for i in range(2))
     varying = 0
@@ -97,7 +97,7 @@ def test_two_replicas_have_the_losses_of_one(runs, mapped):
 
 
 @pytest.mark.parametrize("runs", KINDS, indirect=True)
-def test_runs_at_once_have_the_losses_of_runs_in_turn(runs, mapped):
+def test_vectorized_runs_have_the_losses_of_mapped_runs(runs, mapped):
     assert runs.task.vectorizes != runs.task.name.startswith(LOOPS)
     if runs.task.vectorizes:
         # The last, smallest rate: larger ones amplify rounding.

@@ -71,7 +71,7 @@ def test_random_values_are_distributed_as_keras_says(name, bound, std):
     np.testing.assert_allclose(values.std(axis=0), std, rtol=0.35)
 
 
-def test_log_uniform_values_are():
+def test_log_uniform_values_are_uniform_in_their_logarithm():
     logs = np.log10(draw(initialization.LogUniform(0.01, 100.0), 50))
     counts = np.histogram(logs, bins=8, range=(-2.0, 2.0))[0]
     assert counts.sum() == logs.size
@@ -86,7 +86,7 @@ def test_log_uniform_values_are():
     ],
     ids=["choice", "bank"],
 )
-def test_what_is_chosen_is_chosen_uniformly(initializer):
+def test_choices_are_uniform(initializer):
     values, counts = np.unique(draw(initializer), return_counts=True)
     np.testing.assert_array_equal(values, [0.0, 1.0, 2.0, 3.0])
     share = counts / counts.sum()
@@ -111,7 +111,7 @@ def test_constant_values_are_constant(name, value):
     np.testing.assert_array_equal(draw(name, 3), np.full((3, *SHAPE), value))
 
 
-def test_an_initializer_is_used_as_it_is_configured():
+def test_the_configuration_of_an_initializer_is_kept():
     initializer = keras.initializers.RandomUniform(2.0, 3.0, seed=7)
     values = draw(initializer, 20)
     assert 2.0 <= values.min() < 2.02 and 2.98 < values.max() <= 3.0
@@ -136,7 +136,7 @@ def test_every_weight_of_nested_models_is_found():
     assert kinds == ["GlorotUniform", "Zeros", "Ones", "Zeros", "Ones", "Zeros"]
 
 
-def test_a_layer_must_say_how_its_weights_begin():
+def test_a_layer_without_an_initializer_attribute_is_refused():
     class Scale(keras.layers.Layer):
         def build(self, input_shape):
             self.factor = self.add_weight(name="factor", shape=())
@@ -289,7 +289,7 @@ def test_layers_begin_as_in_keras(name):
         assert np.abs(values).max() == pytest.approx(largest, rel=0.35)
 
 
-def test_a_forget_bias_is_that_of_every_problem():
+def test_the_forget_bias_is_one_in_every_problem():
     cell = LAYERS["LSTM, random bias"]().layers[1].cell
     initializer = initialization.UnitForgetBias(cell.bias_initializer)
     first, other = (
@@ -301,7 +301,7 @@ def test_a_forget_bias_is_that_of_every_problem():
     assert len(np.unique(parts)) == 5 * 64
 
 
-def test_a_seed_tensor_counts_its_uses():
+def test_each_use_of_a_seed_tensor_gives_another_seed():
     seed = tf.constant([1, 2])
     first, again = (
         initialization.TensorSeed(seed),

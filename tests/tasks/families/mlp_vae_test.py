@@ -20,7 +20,7 @@ def test_the_probabilities_of_all_pixels_add_up_to_one(output):
     assert np.sum(np.exp(-nats)) == pytest.approx(1.0, rel=0.02)
 
 
-def test_a_sample_and_its_divergence():
+def test_samples_and_their_divergence_have_known_moments():
     layer = GaussianSample()
     mean = tf.fill([20_000, 1], 0.7)
     log_variance = tf.fill([20_000, 1], -1.0)
