@@ -6,11 +6,11 @@ values and on the same batches for every optimizer.
 
 from keras_lopt.evaluation.comparison import Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.evaluation.evaluate import Problem, read_history, run
 from keras_lopt.evaluation.fit_cost import benchmark_fit
 from keras_lopt.evaluation.meta_cost import benchmark_meta
-from keras_lopt.evaluation.run import Problem, read_history, run
-from keras_lopt.evaluation.runs import compare_runs
-from keras_lopt.evaluation.step_cost import benchmark_step
+from keras_lopt.evaluation.rule_cost import benchmark_step
+from keras_lopt.evaluation.training_runs import compare_runs
 
 __all__ = [
     "Comparison",

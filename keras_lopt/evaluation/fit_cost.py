@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_lopt.checks import check_integer
 from keras_lopt.evaluation import tables
-from keras_lopt.evaluation.step_cost import ADAM, make_optimizer
+from keras_lopt.evaluation.rule_cost import ADAM, make_optimizer
 from keras_lopt.optimizers import LearnedOptimizer
 
 BATCH_SIZE = 128

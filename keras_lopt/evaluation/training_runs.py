@@ -11,7 +11,7 @@ from keras_lopt import checkpoints
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots
 from keras_lopt.evaluation.curves import Trainee
-from keras_lopt.evaluation.run import read_history
+from keras_lopt.evaluation.evaluate import read_history
 from keras_lopt.optimizers import LearnedOptimizer
 
 _METRICS = ("mean_train_loss", "test_loss")

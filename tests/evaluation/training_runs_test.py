@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_lopt import checkpoints, evaluation, rules, tasks
-from keras_lopt.evaluation.runs import steps_until
+from keras_lopt.evaluation.training_runs import steps_until
 
 HEAD = "generation,outer_step,best_score,best_train_loss"
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1)

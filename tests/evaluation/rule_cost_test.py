@@ -6,7 +6,7 @@ import math
 import pytest
 
 from keras_lopt import evaluation
-from keras_lopt.evaluation import step_cost
+from keras_lopt.evaluation import rule_cost
 
 
 def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
@@ -30,9 +30,9 @@ def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("size", [10**4, 10**6, 10**7])
-@pytest.mark.parametrize("kind", step_cost.TENSORS)
+@pytest.mark.parametrize("kind", rule_cost.TENSORS)
 def test_tensors_have_about_the_size(kind, size):
-    found = sum(map(math.prod, step_cost.TENSORS[kind](size)))
+    found = sum(map(math.prod, rule_cost.TENSORS[kind](size)))
     assert found == pytest.approx(size, rel=0.05)
 
 
@@ -42,7 +42,7 @@ def test_reads_the_temporary_buffers_of_a_dump(tmp_path):
         "allocation 0: size 40, parameter 0, shape |f32[10]| at ...\n"
         "allocation 7: size 72, preallocated-temp:\n"
     )
-    assert step_cost._temporary(path) == 72
+    assert rule_cost._temporary(path) == 72
 
 
 def test_refuses_tensors_it_does_not_know(tmp_path):
