@@ -1,4 +1,4 @@
-"""What one step of a rule costs: time, memory, compilation; next to Adam."""
+"""The cost of one step of a rule next to Adam: time, memory, compilation."""
 
 import dataclasses
 import glob
@@ -6,6 +6,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -34,7 +35,7 @@ def dense_shapes(size):
 
 
 def conv_shapes(size):
-    """Three 3x3 convolutions with biases, as many channels in as out."""
+    """Three 3x3 convolutions with biases, with equal channels in and out."""
     width = max(1, math.isqrt(size // 27))
     return [(3, 3, width, width), (width,)] * 3
 
@@ -54,9 +55,9 @@ class Case:
     Args:
         rule: Name of a registered rule, or `keras_adam`.
         tensors: Key of `TENSORS`.
-        size: Number of parameters, about.
-        parameters: Number of parameters.
-        steps: Steps a call.
+        size: Approximate number of parameters.
+        parameters: Exact number of parameters.
+        steps: Number of steps per call.
     """
 
     rule: str
@@ -68,7 +69,7 @@ class Case:
     temporary_bytes: float | None = None
 
     def compile(self, dump):
-        """Compiles the loop, and reads XLA's dump in the folder `dump`."""
+        """Compiles the loop and reads XLA's dump in the folder `dump`."""
         shapes = TENSORS[self.tensors](self.size)
         self.parameters = sum(map(math.prod, shapes))
         self.steps = max(2, 200_000 // self.parameters)
@@ -83,7 +84,7 @@ class Case:
         self._loop = loop
 
     def nanoseconds(self):
-        """CPU time of all threads, per parameter and step."""
+        """CPU time of all threads per parameter and step."""
         start = time.process_time_ns()
         self._loop()
         elapsed = time.process_time_ns() - start
@@ -91,7 +92,7 @@ class Case:
 
 
 def make_optimizer(name):
-    """Keras's Adam, or a learned optimizer by the rule of that name."""
+    """Keras's Adam, or a learned optimizer by the name of its rule."""
     if name == ADAM:
         return keras.optimizers.Adam()
     rule = rules.get(name)
@@ -99,7 +100,7 @@ def make_optimizer(name):
 
 
 def _compiled_loop(name, shapes, steps):
-    """Function of no arguments: `steps` steps of the Keras optimizer."""
+    """Function without arguments that takes `steps` steps of an optimizer."""
     rng = np.random.default_rng(0)
     draws = [rng.normal(size=s).astype(np.float32) for s in shapes]
     variables = [keras.Variable(0.1 * draw) for draw in draws]
@@ -110,7 +111,7 @@ def _compiled_loop(name, shapes, steps):
     @tf.function(jit_compile=True, autograph=False)
     def loop(gradients):
         def body(i):
-            # New at every step: XLA takes what does not change off the loop.
+            # It changes, because XLA moves constants out of the loop.
             factor = 1.0 + 1e-3 * tf.cast(i, tf.float32)
             optimizer.scale_loss(factor)
             optimizer.apply([g * factor for g in gradients], variables)
@@ -126,7 +127,7 @@ def _assignments(dump):
 
 
 def _temporary(path):
-    """Bytes of the temporary buffers of a program, from XLA's dump."""
+    """Bytes of a program's temporary buffers, from XLA's dump."""
     with open(path) as file:
         found = re.findall(
             r"allocation \d+: size (\d+), preallocated-temp", file.read()
@@ -135,24 +136,25 @@ def _temporary(path):
 
 
 def benchmark_step(
-    out_dir,
+    out_dir: str,
     *,
-    rule_names=None,
-    tensors=tuple(TENSORS),
-    sizes=(10**4, 10**6, 10**7),
-    repeats=7,
-):
-    """Prints a table of what steps cost; writes it to step_cost.json.
+    rule_names: Sequence[str] | None = None,
+    tensors: Sequence[str] = tuple(TENSORS),
+    sizes: Sequence[int] = (10**4, 10**6, 10**7),
+    repeats: int = 7,
+) -> list[dict]:
+    """Prints a table of the cost of steps; writes it to step_cost.json.
 
-    The optimizers take turns, so that a busy machine is as busy for all.
+    The optimizers take turns, so that a busy machine slows all of them alike.
+    The sizes of temporary buffers come from XLA's dump, whose folder is in
+    XLA_FLAGS.
 
     Args:
-        out_dir: Folder of the results, and of XLA's dump if XLA_FLAGS says so:
-            the size of temporary buffers is from there.
-        rule_names: Names of registered rules; None is all of them.
-        tensors: Which of "dense", "conv", "small".
-        sizes: Numbers of parameters, about.
-        repeats: Number of measurements, of which the median is taken.
+        out_dir: Folder for the results.
+        rule_names: Names of registered rules; None: all of them.
+        tensors: Some of "dense", "conv" and "small".
+        sizes: Approximate numbers of parameters.
+        repeats: Number of measurements, whose median counts.
 
     Returns:
         List of dicts, the rows.
@@ -160,7 +162,7 @@ def benchmark_step(
     names = rules.names() if rule_names is None else rule_names
     if unknown := sorted(set(tensors) - set(TENSORS)):
         raise ValueError(
-            f"`tensors` must be of {sorted(TENSORS)}. Received: {unknown}"
+            f"`tensors` must be among {sorted(TENSORS)}. Received: {unknown}"
         )
     os.makedirs(out_dir, exist_ok=True)
     print(_work())
@@ -204,7 +206,8 @@ def _dump_folder():
 def _work():
     kinds = "; ".join(f"{k}: {f.__doc__}" for k, f in TENSORS.items())
     return (
-        "A step is optimizer.apply with given gradients, many in one compiled "
-        "loop. CPU time of all threads, the median; XLA's temporary buffers "
-        f"in bytes a parameter, over parameters, gradients and slots. {kinds}"
+        "A step is optimizer.apply with given gradients; one compiled loop has "
+        "many. Times are medians of the CPU time of all threads. XLA's "
+        "temporary buffers, in addition to parameters, gradients and slots, "
+        f"are in bytes per parameter. {kinds}"
     )

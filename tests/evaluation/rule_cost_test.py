@@ -9,7 +9,9 @@ from keras_lopt import evaluation
 from keras_lopt.evaluation import rule_cost
 
 
-def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
+def test_every_optimizer_has_a_row_that_is_printed_and_written(
+    tmp_path, capsys
+):
     rows = evaluation.benchmark_step(
         str(tmp_path),
         rule_names=("sgd",),
@@ -31,12 +33,12 @@ def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
 
 @pytest.mark.parametrize("size", [10**4, 10**6, 10**7])
 @pytest.mark.parametrize("kind", rule_cost.TENSORS)
-def test_tensors_have_about_the_size(kind, size):
+def test_tensors_have_about_the_requested_size(kind, size):
     found = sum(map(math.prod, rule_cost.TENSORS[kind](size)))
     assert found == pytest.approx(size, rel=0.05)
 
 
-def test_reads_the_temporary_buffers_of_a_dump(tmp_path):
+def test_temporary_buffers_are_read_from_a_dump(tmp_path):
     path = tmp_path / "m.buffer-assignment.txt"
     path.write_text(
         "allocation 0: size 40, parameter 0, shape |f32[10]| at ...\n"
@@ -45,6 +47,6 @@ def test_reads_the_temporary_buffers_of_a_dump(tmp_path):
     assert rule_cost._temporary(path) == 72
 
 
-def test_refuses_tensors_it_does_not_know(tmp_path):
-    with pytest.raises(ValueError, match="`tensors` must be of.*'convex'"):
+def test_unknown_tensors_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="`tensors` must be among.*'convex'"):
         evaluation.benchmark_step(str(tmp_path), tensors=("convex",))

@@ -1,4 +1,4 @@
-"""Runs against each other: what is counted, written and refused."""
+"""Training runs: their histories, and what a comparison counts and writes."""
 
 import csv
 import json
@@ -22,13 +22,13 @@ def history(losses):
     "losses, expected",
     [
         ([2.0, 1.0, 0.1, 0.05], 20.0),
-        ([2.0, 0.1, 1.0, 0.1], 30.0),  # For good, not for a while.
+        ([2.0, 0.1, 1.0, 0.1], 30.0),  # It was below before, but not to stay.
         ([0.1, 0.1], 0.0),
         ([2.0, 1.0], np.inf),
         ([0.1, np.nan], np.inf),
     ],
 )
-def test_steps_until_a_loss_is_passed_for_good(losses, expected):
+def test_steps_are_counted_until_the_loss_stays_below(losses, expected):
     assert steps_until(history(losses), 0.5) == expected
 
 
@@ -54,7 +54,7 @@ def compared(tmp_path_factory):
     rows = evaluation.compare_runs(
         str(folder / "table"),
         runs=runs,
-        problem=evaluation.Problem(
+        benchmark=evaluation.Benchmark(
             "tiny",
             lambda: tasks.digits_mlp(4, (2,), batch_size=8),
             num_steps=3,
@@ -84,7 +84,7 @@ def test_differences_from_adam_are_of_the_same_problems(compared):
             )
 
 
-def test_files(compared):
+def test_the_table_is_written_as_csv_json_and_a_plot(compared):
     folder, rows = compared
     with open(folder / "runs.csv", newline="") as file:
         labels = [row["label"] for row in csv.DictReader(file)]
@@ -93,9 +93,81 @@ def test_files(compared):
     assert (folder / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path):
+def test_a_missing_run_is_named_and_nothing_is_written(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere.*history.csv"):
         evaluation.compare_runs(
-            str(tmp_path / "table"), runs={"x": ["nowhere"]}, problem=None
+            str(tmp_path / "table"), runs={"x": ["nowhere"]}, benchmark=None
         )
     assert not (tmp_path / "table").exists()
+
+
+@pytest.mark.parametrize("runs", [{}, None, ["a"], {"a": []}, {"a": "folder"}])
+def test_bad_runs_are_refused_before_anything_is_read(runs, tmp_path):
+    with pytest.raises(ValueError, match="`runs` must be a dict from labels"):
+        evaluation.compare_runs(
+            str(tmp_path / "table"), runs=runs, benchmark=None
+        )
+    assert not (tmp_path / "table").exists()
+
+
+@pytest.fixture
+def history_file(tmp_path):
+    """Callable: lines -> path of a history.csv with these lines."""
+
+    def write(*lines):
+        path = tmp_path / "history.csv"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return str(path)
+
+    return write
+
+
+def test_a_history_has_an_array_per_column(history_file):
+    found = evaluation.read_history(
+        history_file(HEAD, "0,0,2.5,nan", "1,10,-1e-3,inf")
+    )
+    expected = {
+        "generation": [0.0, 1.0],
+        "outer_step": [0.0, 10.0],
+        "best_score": [2.5, -0.001],
+        "best_train_loss": [np.nan, np.inf],
+    }
+    assert list(found) == HEAD.split(",")
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.mark.parametrize("lines", [[], [HEAD]])
+def test_a_history_without_rows_is_refused(lines, history_file):
+    path = history_file(*lines)
+    with pytest.raises(ValueError) as caught:
+        evaluation.read_history(path)
+    assert str(caught.value) == (
+        "A history.csv must have a line of column names and one or more rows "
+        f"of numbers. Received: {path}, which has no rows"
+    )
+
+
+@pytest.mark.parametrize(
+    "line, found",
+    [
+        ("1,10,1.5", "None in column 'best_train_loss'"),
+        ("1,10,1.5,", "'' in column 'best_train_loss'"),
+        ("1,10,1.5e,2", "'1.5e' in column 'best_score'"),
+        ("1,ten,1.5,2", "'ten' in column 'outer_step'"),
+        ("1,10,1.5,2,7,8", "2 values more than there are columns"),
+    ],
+)
+def test_a_damaged_history_is_refused_with_its_line(line, found, history_file):
+    path = history_file(HEAD, "0,0,2.5,2.5", line)
+    with pytest.raises(ValueError) as caught:
+        evaluation.read_history(path)
+    assert str(caught.value) == (
+        "A history.csv must have one number per column in every row. "
+        f"Received: {path}, line 3: {found}; remove the damaged line"
+    )
+
+
+def test_a_missing_history_is_named():
+    with pytest.raises(FileNotFoundError, match="history.csv.*nowhere"):
+        evaluation.read_history("nowhere/history.csv")
