@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures meta-training: inner steps a second, and where the time goes.
+"""Measures meta-training: inner steps per second, and where the time goes.
 
-On all cores of the process. `taskset -c 0 bin/benchmark_meta.py ...` measures
-one, and the shares of the time.
+It uses all cores of the process. `taskset -c 0 bin/benchmark_meta.py ...` uses
+one, and measures the shares of the time as well.
 
 Example:
   bin/benchmark_meta.py --gin_file=benchmark_meta.gin --out_dir=runs/meta \

@@ -71,8 +71,8 @@ def check_classes(task, outputs):
         if low < 0 or high >= logits.shape[-1]:
             raise ValueError(
                 f"`targets` must be class numbers in [0, {logits.shape[-1]}), "
-                f"because task {task.name!r} has so many outputs. Received: "
-                f"targets in [{low}, {high}]"
+                f"because task {task.name!r} has {logits.shape[-1]} outputs. "
+                f"Received: targets in [{low}, {high}]"
             )
 
 

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from keras_lopt import checkpoints, evaluation, rules, tasks
+from keras_lopt import checkpoints, config, evaluation, rules, tasks
 from keras_lopt.evaluation import comparison as comparisons
+from tests import tiny
 
 RULE = rules.get("fused", hidden_units=1, hidden_layers=1)
 HISTORY = (
@@ -135,3 +136,26 @@ def test_a_missing_control_is_named(tmp_path):
             controls={"a control": "nowhere"},
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "gin_file, steps, seeds",
+    [
+        ("evaluate_quickstart.gin", [200, 1000], [10, 3]),
+        ("evaluate_honest.gin", [200, 1000, *[200] * 6], [10] * 8),
+    ],
+)
+def test_shipped_evaluations_bind_their_benchmarks(
+    gin_file, steps, seeds, compared, tmp_path
+):
+    bindings = ["evaluation.run.controls = None"]
+    config.load([gin_file], bindings, str(tiny.CONFIGS))
+    out_dir = str(tmp_path / "out")
+    config.call(evaluation.run, str(save(tmp_path)), out_dir)
+    names, built, _, found_steps, found_seeds, rates = zip(*compared)
+    assert names[0] == "digits 8x8, MLP 64-32-10"
+    assert built[0].name == "digits8x8_mlp_64-32-10"
+    assert all(isinstance(task, tasks.Task) for task in built)
+    assert list(found_steps) == steps
+    assert list(found_seeds) == seeds
+    assert set(rates) == {comparisons.LEARNING_RATES}

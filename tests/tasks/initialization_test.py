@@ -1,4 +1,4 @@
-"""Fresh values of a model's weights, by its Keras initializers."""
+"""Fresh initial values by the Keras initializers of a model's weights."""
 
 import functools
 import math
@@ -54,11 +54,11 @@ def draw(initializer, num_problems=PROBLEMS):
             3.0,
             math.sqrt(3.0),
         ),
-        # Those of the families: a quadratic form's matrix.
+        # An initializer of a family: the matrix of a quadratic form.
         (RandomMatrix("normal", (0.0, 1.5)), 9.0, 1.5),
         (RandomMatrix("uniform", (-0.5, 0.5)), 0.5, 0.5 / math.sqrt(3.0)),
     ],
-    # The same in every process that runs tests.
+    # Ids that are equal in every process that runs tests.
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_random_values_are_distributed_as_keras_says(name, bound, std):
@@ -67,7 +67,7 @@ def test_random_values_are_distributed_as_keras_says(name, bound, std):
     assert 0.8 * min(bound, 4 * std) < np.abs(values).max() <= bound
     assert abs(values.mean()) < 4 * std / math.sqrt(values.size)
     assert values.std() == pytest.approx(std, rel=0.02)
-    # Every entry, not just all of them together, varies between problems.
+    # Every single entry varies between problems.
     np.testing.assert_allclose(values.std(axis=0), std, rtol=0.35)
 
 
@@ -155,14 +155,14 @@ def test_a_layer_without_an_initializer_attribute_is_refused():
 
 
 def call(layer, shape, **arguments):
-    """The model that calls a layer with an input of a shape, on itself too."""
+    """The model that calls a layer; `arguments` get the same input."""
     inputs = keras.Input(shape)
     arguments = {key: inputs for key in arguments}
     return keras.Model(inputs, layer(inputs, **arguments))
 
 
 def attend(layer, shape):
-    """The model of an attention layer that takes a list."""
+    """The model of an attention layer, which takes a list."""
     inputs = keras.Input(shape)
     return keras.Model(inputs, layer([inputs, inputs]))
 
@@ -182,7 +182,7 @@ uniform = {
     "class_name": "RandomUniform",
     "config": {"minval": 0.5, "maxval": 1.5},
 }
-#: Name -> function that builds the layer's model anew.
+#: Name -> function that builds a new model with the layer.
 LAYERS = {
     "SimpleRNN": lambda: recurrent(layers.SimpleRNN(16)),
     "GRU": lambda: recurrent(layers.GRU(16)),
@@ -253,7 +253,7 @@ LAYERS = {
 
 
 def values_of_keras(name, count=4):
-    """What Keras gives a layer's weights in several models, [count, ...]."""
+    """Initial weights by Keras itself, stacked over models [count, ...]."""
     keras.utils.set_random_seed(0)
     models = [LAYERS[name]() for _ in range(count)]
     weights = zip(*(model.weights for model in models))
@@ -276,7 +276,7 @@ def test_layers_begin_as_in_keras(name):
         )
         assert values.shape == expected.shape, variable.path
         assert values.dtype == expected.dtype, variable.path
-        varies = np.ptp(expected, axis=0) > 0  # Or Keras has a constant there.
+        varies = np.ptp(expected, axis=0) > 0  # Else Keras has a constant.
         np.testing.assert_array_equal(np.ptp(values, axis=0) > 0, varies)
         np.testing.assert_array_equal(values[:, ~varies], expected[:, ~varies])
         if not np.any(varies):

@@ -1,4 +1,4 @@
-"""One formula: `model.fit` takes the steps of the inner run."""
+"""Problems as Keras models: `fit` takes the steps of the inner run."""
 
 import functools
 

@@ -97,7 +97,7 @@ def test_dense_has_the_outputs_and_gradients_of_keras(
 
 
 def test_the_gradient_of_dense_multiplies_row_major_matrices():
-    """None of a transposed factor, which are slow in XLA's own loops."""
+    """Products with transposed factors are slow in XLA's own loops."""
     layer, inputs = Dense(4), tf.ones([5, 3])
     layer.build(inputs.shape)
 

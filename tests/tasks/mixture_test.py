@@ -9,13 +9,13 @@ from keras_lopt.tasks import Mixture
 
 @pytest.fixture(scope="module")
 def small():
-    """A task that costs little."""
+    """A cheap task."""
     return tasks.get("quadratic", size=2)
 
 
 @pytest.fixture(scope="module")
 def large():
-    """A task that costs much."""
+    """An expensive task."""
     return tasks.get("quadratic", size=200)
 
 

@@ -1,4 +1,4 @@
-"""Losses on one scale: bounded, finite, 1.0 where it should be."""
+"""Normalized losses: bounded, finite, 1.0 for guessing or at the start."""
 
 import numpy as np
 import pytest

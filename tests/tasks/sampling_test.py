@@ -1,4 +1,4 @@
-"""The vocabulary of samples."""
+"""The sampler of configurations."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Suites, the cost of tasks, and the commands that show both."""
+"""Suites, the cost of tasks, and the commands that print them."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_the_cost_of_a_loop_counts_its_steps():
         ).flops
         for n in (4, 12)
     )
-    # Keras traces one step more, before the loop.
+    # Keras traces one more step before the loop.
     assert long / short == pytest.approx(13 / 5, rel=0.1)
 
 

@@ -1,4 +1,4 @@
-"""A task as pure functions: its problems differ, repeat, stay in bounds."""
+"""Tasks: their problems differ and repeat, their losses stay in bounds."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ def test_problems_start_from_different_values_and_repeat(
         np.testing.assert_array_equal(value, repeated)
     for kernel, other_kernel in zip(first[::2], other[::2]):
         assert np.abs(kernel - other_kernel).mean() > 0.1
-    # Weights of one problem are drawn independently too.
+    # The weights of one problem are independent, too.
     assert not np.any(np.isin(first[0], first[2]))
 
 
@@ -168,7 +168,7 @@ def test_a_missing_loss_is_refused(wine_task):
 
 
 class Scale(keras.layers.Layer):
-    """Keeps no initializer of its weight."""
+    """Does not keep the initializer of its weight."""
 
     def build(self, input_shape):
         self.factor = self.add_weight(
@@ -190,7 +190,7 @@ def test_an_initializer_that_only_add_weight_got_is_used(
 
 def test_a_layer_without_a_known_initializer_is_refused(wine_task):
     layer = Scale()
-    layer.build(None)  # Outside of the task's `model_fn`.
+    layer.build(None)  # Not in the task's `model_fn`.
     with pytest.raises(
         ValueError, match="must have an attribute `factor_initializer`"
     ):

@@ -18,7 +18,7 @@ README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
 def images(count=64):
-    """Images and their classes, of which the mean pixel tells."""
+    """Images and their classes, which depend on the mean pixel."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, count)
     pixels = (
@@ -46,7 +46,7 @@ def cnn_task():
 
 
 class Penalty(layers.Layer):
-    """Scales by a weight whose initializer it does not keep; adds a loss."""
+    """Scales inputs by a weight without a kept initializer; adds a loss."""
 
     def build(self, input_shape):
         self.gain = self.add_weight(
@@ -167,7 +167,7 @@ def test_bad_models_are_refused(model_fn, message):
 
 
 class Masked(layers.Layer):
-    """Leaves examples out: how many is known when it runs."""
+    """Drops examples; how many is known only at run time."""
 
     def call(self, inputs):
         return tf.boolean_mask(inputs, inputs[:, 0] > 0.0)
@@ -177,7 +177,7 @@ class Masked(layers.Layer):
 
 
 class Counting(layers.Layer):
-    """Its state is no weight that Keras knows."""
+    """Has state that is not a weight of Keras."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -141,7 +141,7 @@ def passages(source="python", vocabulary=1000, length=32):
     check_integer("length", length, 1)
     if str(source).startswith("tfds:"):
         name = source.removeprefix("tfds:")
-        texts, text_labels, classes = tfds_data.labelled_texts(name)
+        texts, text_labels, classes = tfds_data.labeled_texts(name)
     else:
         name, classes = f"topics{version()}", len(TOPICS)
         texts = [_topics()[topic] for topic in TOPICS]

@@ -48,7 +48,7 @@ def configure(**settings):
     """Changes `Settings` for everything that is read from now on."""
     global _settings
     _settings = dataclasses.replace(_settings, **settings)
-    for function in (images, text, labelled_texts):
+    for function in (images, text, labeled_texts):
         function.cache_clear()
 
 
@@ -90,7 +90,7 @@ def _prepared(name):
         f"`data` {f'tfds:{name}'!r} must be a builder of TensorFlow Datasets "
         f"that is prepared in `data_dir` ({_settings.data_dir or 'default'}). "
         f"Received: {reason}. Use `tasks.tfds_data.configure(data_dir=..., "
-        "download=True)` on a machine with a network, or embedded data"
+        "download=True)` on a machine with a network, or other data"
     )
 
 
@@ -212,7 +212,7 @@ def text(name):
 
 
 @functools.lru_cache(maxsize=2)
-def labelled_texts(name):
+def labeled_texts(name):
     """Texts and labels of a builder's train split, and the class count."""
     builder = _prepared(name)
     data = builder.as_dataset(split="train").take(_settings.max_examples)

@@ -91,7 +91,7 @@ def _model(layer, shape, batch_size):
 def _labeled(dataset):
     """The dataset with flat inputs and its class numbers as a second input."""
     return Dataset(
-        f"labelled_{dataset.name}",
+        f"labelled_{dataset.name}",  # In the names of tasks: keep it.
         (dataset.inputs.reshape(dataset.size, -1), dataset.targets),
         np.zeros([dataset.size, 1], np.float32),
         None,

@@ -1,4 +1,4 @@
-"""Augmentations: what they change, and what they leave."""
+"""Augmentations: what they change and what they leave unchanged."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_every_tensor_has_its_own_factor(digits_task):
     model = keras_problem.problem_model(task)
     keras_problem.load_problem(task, model, SEED)
     x, _ = keras_problem.problem_batches(task, SEED, 1)
-    # Its own: XLA's random numbers are not those of eager TensorFlow.
+    # The model's, because XLA's random numbers differ from eager ones.
     factors = model.factor.numpy()
     assert len(set(factors)) == len(grads)
     params = [
@@ -139,7 +139,7 @@ def test_delayed_gradients_are_those_of_earlier_parameters(digits_task):
         for grad, expected in zip(grads, tape.gradient(plain, old)):
             np.testing.assert_allclose(grad, expected, rtol=1e-5, atol=1e-7)
         params = [p - 0.5 * g for p, g in zip(params, grads)]
-    # An evaluation is of the parameters of now.
+    # Evaluation uses the current parameters.
     now = task.eval_loss(params, state, batch, SEED)
     expected = digits_task().eval_loss(params, [], batch, SEED)
     assert float(now) == pytest.approx(float(expected), rel=1e-6)

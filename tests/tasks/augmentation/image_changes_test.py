@@ -1,4 +1,4 @@
-"""Images that change at every step: how far, and only in training."""
+"""Images that change at every step: by how much, and only in training."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.both_ways import assert_sgd_takes_the_same_steps
 
 
 def changed(images, **changes):
-    """What training sees of images [count, height, width, channels]."""
+    """Images [count, height, width, channels] as training sees them."""
     for layer in ImageChanges(**changes).layers():
         images = layer(images, training=True)
     return np.asarray(images)

@@ -1,4 +1,4 @@
-"""What varies between problems, by itself."""
+"""Variation alone: scales, permutations, seeds, and what is refused."""
 
 import functools
 
@@ -28,7 +28,7 @@ def test_scales_are_log_uniform_in_their_range(field):
     variation = Variation(**{field: (0.01, 10.0)})
     logs = np.log10(over_seeds(functools.partial(variation.scale, field)))
     assert logs.min() >= -2.0 - 1e-6 and logs.max() <= 1.0 + 1e-6
-    # A histogram's bins of 100 expected, 3.3 times their standard deviation.
+    # Bins with 100 expected; the bound is 3.3 standard deviations.
     counts = np.histogram(logs, bins=10, range=(-2.0, 1.0))[0]
     assert np.abs(counts - 100).max() < 3.3 * np.sqrt(90.0)
 

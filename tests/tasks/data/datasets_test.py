@@ -99,7 +99,7 @@ def test_measurements_are_standardized(name):
     train, _ = dataset.arrays("train")
     np.testing.assert_allclose(train.mean(axis=0), 0.0, atol=1e-5)
     np.testing.assert_allclose(train.std(axis=0), 1.0, atol=1e-5)
-    # The same for all examples: the original is an affine function of them.
+    # One affine function per column turns them into the original.
     original = np.sort(SOURCES[name]().data, axis=0)
     ordered = np.sort(dataset.inputs, axis=0)
     scale = np.ptp(original, axis=0) / np.ptp(ordered, axis=0)

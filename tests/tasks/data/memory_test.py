@@ -11,7 +11,7 @@ from keras_lopt.estimators import PES
 from keras_lopt.tasks import datasets
 from keras_lopt.training.program import Program
 
-#: Bytes: less than any dataset, more than what a graph needs.
+#: Bytes; fewer than any dataset has, more than a graph needs.
 LARGE = 20_000
 TASKS = {
     "mlp": {"hidden": (4,)},
@@ -22,7 +22,7 @@ TASKS = {
 
 
 def address(tensor):
-    """Where the numbers of an eager tensor are."""
+    """The address of an eager tensor's memory."""
     return np.from_dlpack(tensor).ctypes.data
 
 

@@ -10,7 +10,7 @@ ABC = "a b c d " * 40
 
 def test_characters_keep_their_case_and_words_become_lower_case():
     (characters,), size = text.tokenize(["Abab"], "char", 10)
-    assert size == 5  # Padding, any other, and three.
+    assert size == 5  # Padding, rare tokens, and three characters.
     assert characters[1] == characters[3] != characters[0]
     (words,), size = text.tokenize(["One two, one."], "word", 10)
     assert words[0] == words[2] != words[1]

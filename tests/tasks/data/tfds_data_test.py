@@ -1,4 +1,4 @@
-"""TFDS as arrays: a builder of our own, and published ones with mock data."""
+"""TFDS as arrays: our own builder, and published ones with mock data."""
 
 import numpy as np
 import pytest
@@ -9,10 +9,10 @@ from keras_lopt.tasks import datasets, tfds_data
 
 
 class EmbeddedDigits(tfds.core.GeneratorBasedBuilder):
-    """200 digits of 8x8 pixels to train on and 40 to test."""
+    """200 digits of 8x8 pixels for training and 40 for testing."""
 
     VERSION = tfds.core.Version("1.0.0")
-    # TFDS looks for files of a builder in its package, which must be a folder.
+    # TFDS looks for a builder's files in its package, which must be a folder.
     __module__ = "keras_lopt.embedded_digits"
 
     def _info(self):
@@ -42,7 +42,7 @@ class EmbeddedDigits(tfds.core.GeneratorBasedBuilder):
 
 @pytest.fixture
 def settings(tmp_path):
-    """Data in a folder of the test; the settings are put back."""
+    """Keeps data in the folder of the test; restores the settings."""
     before = vars(tfds_data._settings)
     datasets.get.cache_clear()
     tfds_data.configure(data_dir=str(tmp_path), download=True)
@@ -70,7 +70,7 @@ def test_a_builder_is_prepared_read_split_and_cached(settings):
     }
     tests = {image.tobytes() for image in images[200:]}
     assert {i.tobytes() for i in dataset.arrays("test")[0]} == tests
-    # The second time without TFDS.
+    # The second time it is read without TFDS.
     (path,) = (settings / "keras_lopt").glob("*.npz")
     tfds_data.configure(download=False)
     again = tfds_data._cached("embedded_digits@own", pytest.fail)
@@ -93,14 +93,14 @@ def test_published_images_are_read(name, settings):
         dataset = tfds_data.images(name, 8)
     assert dataset.inputs.shape[1:3] == (8, 8)
     assert dataset.num_classes == 10
-    # With a test split where the published metadata are there to say so.
+    # With a test split if the published metadata is there.
     assert dataset.size in (30, 60)
     assert dataset.range("train")[1] == (12 if dataset.size == 30 else 18)
 
 
 def test_published_texts_are_read(settings):
     with tfds.testing.mock_data(num_examples=8):
-        texts, labels, classes = tfds_data.labelled_texts("imdb_reviews")
+        texts, labels, classes = tfds_data.labeled_texts("imdb_reviews")
         joined = tfds_data.text("lm1b")
     assert len(texts) == len(labels) == 8 and classes == 2
     assert len(joined) > 8

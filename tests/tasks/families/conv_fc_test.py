@@ -1,4 +1,4 @@
-"""Convolutions and dense layers: sizes."""
+"""Sizes of convolutions and dense layers."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""Convolutions and a pool over places."""
+"""Convolutions and a global pool."""
 
 import keras
 import numpy as np

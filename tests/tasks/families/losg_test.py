@@ -1,4 +1,4 @@
-"""Synthetic functions made harder: values by their formula."""
+"""Synthetic functions made harder: their values follow the formula."""
 
 import math
 
@@ -13,7 +13,7 @@ SEED = tf.constant([0, 3])
 
 
 def first(task):
-    """Loss, gradient, x and state of a problem at its start."""
+    """Loss, gradient, x and state at the start of a problem."""
     (x,), state = task.begin(SEED)
     batch = tf.nest.map_structure(lambda a: a[:1], task.dataset.tensors)
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Masked autoregressive flows: who depends on whom."""
+"""Masked autoregressive flows: which output depends on which input."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def test_an_output_depends_only_on_earlier_entries(rng):
         outputs = flows.run(layer.networks[0], x)
     jacobian = tape.jacobian(outputs, x).numpy().reshape(4, 2, 4)
     is_before = np.arange(4) < np.arange(4)[:, None]
-    for number in range(2):  # Of shifts, and of scales.
+    for number in range(2):  # Shifts, then scales.
         depends = jacobian[:, number] != 0.0
         np.testing.assert_array_equal(depends, is_before)
 

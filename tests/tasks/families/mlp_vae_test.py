@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_lopt.tasks.families.mlp_vae import GaussianSample, QuantizedNormal
 
-#: Means and logarithms of deviations: wide, narrow, far out, off the scale.
+#: Mean and log deviation: wide, narrow, far from the pixels, very far.
 OUTPUTS = [(0.5, -1.0), (0.2, -6.0), (3.0, -2.0), (-50.0, 0.5)]
 
 

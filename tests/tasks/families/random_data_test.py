@@ -1,4 +1,4 @@
-"""Random data: labels are a linear map's, features sparse."""
+"""Random data: labels by a linear map, sparse features."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Residual networks: sizes, normalisation, the skip."""
+"""Residual networks: sizes, normalization, the skip."""
 
 import keras
 import numpy as np

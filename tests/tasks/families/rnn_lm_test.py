@@ -1,4 +1,4 @@
-"""Recurrent language models: they see what came before."""
+"""Recurrent language models: cores, and no look into the future."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Text classification: what is read out of a core."""
+"""Text classification: the readouts of a core."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tables: classes or a number."""
+"""Tables of measurements: classification and regression."""
 
 import numpy as np
 import pytest

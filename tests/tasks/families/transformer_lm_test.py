@@ -1,4 +1,4 @@
-"""Transformers on text: they see what came before, and where."""
+"""Transformers on text: the causal mask, and positions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Transformers on images: patches and their places."""
+"""Transformers on images: patches and their positions."""
 
 import numpy as np
 import pytest

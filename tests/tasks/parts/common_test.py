@@ -1,4 +1,4 @@
-"""What families share: names, variation, numbers of pixels."""
+"""What families share: names, variations, the scale of pixel losses."""
 
 import numpy as np
 import pytest

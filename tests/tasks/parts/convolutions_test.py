@@ -1,4 +1,4 @@
-"""Stacks of convolutions: which layers have strides, what is refused."""
+"""Stacks of convolutions: strides, padding, and what is refused."""
 
 import keras
 import pytest

@@ -27,7 +27,7 @@ def flow(request):
 def test_the_density_agrees_with_finite_differences(flow, x):
     bijector = flow.distribution().bijector
     x, step = np.float32([x]), 1e-2
-    # Of the way back, which has no loop: from data to noise.
+    # Of the inverse, from data to noise, which has no loop.
     ends = np.concatenate([x + step * np.eye(SIZE), x - step * np.eye(SIZE)])
     noise = bijector.inverse(tf.constant(ends, tf.float32)).numpy()
     jacobian = (noise[:SIZE] - noise[SIZE:]) / (2 * step)

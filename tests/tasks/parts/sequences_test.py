@@ -1,4 +1,4 @@
-"""Cores: initializers of gates, and loops that XLA has."""
+"""Recurrent cores: initializers of gates, and no cuDNN."""
 
 from keras_lopt.tasks.parts import sequences
 from keras_lopt.tasks.sampling import Sampler

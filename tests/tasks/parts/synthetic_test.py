@@ -1,4 +1,4 @@
-"""Synthetic functions: gradients in float64, and their least values."""
+"""Synthetic functions: their gradients in float64, and their minima."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from keras_lopt.tasks.parts.synthetic import FUNCTIONS
 
-#: Name -> a point where the function is least.
+#: Name -> a point where the function has its minimum.
 MINIMA = {
     "ackley": [0.0, 0.0],
     "beale": [3.0, 0.5],
