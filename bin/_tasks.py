@@ -4,18 +4,18 @@ from _package import ROOT
 from absl import app, flags, logging
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("suite", None, "Suite whose tasks to take.")
-flags.DEFINE_string("family", None, "Family whose samples to take.")
-flags.DEFINE_string("gin_file", None, "Experiment whose tasks to take.")
+flags.DEFINE_string("suite", None, "Suite whose tasks to use.")
+flags.DEFINE_string("family", None, "Family to sample tasks of.")
+flags.DEFINE_string("gin_file", None, "Experiment whose tasks to use.")
 flags.DEFINE_integer(
     "samples", 3, "Number of samples of the family.", lower_bound=1
 )
 flags.DEFINE_string("data_dir", None, "Folder of TensorFlow Datasets.")
-flags.DEFINE_bool("download", False, "Whether missing data are downloaded.")
+flags.DEFINE_bool("download", False, "Whether to download missing data.")
 
 
 def check(argv):
-    """Refuses a wrong command line; sets the folder of the data."""
+    """Refuses a bad command line; configures where data is."""
     if len(argv) > 1:
         raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     if sum(map(bool, (FLAGS.suite, FLAGS.family, FLAGS.gin_file))) > 1:
@@ -44,7 +44,7 @@ def is_given():
 
 
 def built():
-    """Builds the selected tasks; prints those whose data are missing."""
+    """The chosen tasks; prints a line for those whose data is missing."""
     for label, build in selected():
         try:
             yield build()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures meta-training: inner steps per second, and where the time goes.
 
-Uses all cores of the process. On one core (`taskset -c 0 bin/benchmark_meta.py
-...`) it also measures what share of the time each part takes.
+It uses all cores of the process. `taskset -c 0 bin/benchmark_meta.py ...` uses
+one, and measures the shares of the time as well.
 
 Example:
   bin/benchmark_meta.py --gin_file=benchmark_meta.gin --out_dir=runs/meta \

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Checks every task family: samples, and the ways to run a problem.
 
-Samples are built, and their first loss must be finite. A small task of each
-family is trained for a few steps in several ways: by the compiled inner run,
-one problem after the other; all problems at once (`vectorized`, if the family
-can); on two replicas; and by `compile` and `fit`. Losses must be the same.
+Samples are built and their loss at the start must be finite. A small task of
+each family is trained for a few steps: by the compiled inner run with its
+problems in turn, with its problems at once (`vectorized`, if the family allows
+it), on two replicas, and by `compile` and `fit`. The losses must agree.
 
 Examples:
   bin/check_families.py
@@ -19,11 +19,11 @@ import numpy as np
 from absl import app, flags
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("families", [], "Which families; default: all.")
+flags.DEFINE_list("families", [], "Families to check; default: all.")
 flags.DEFINE_integer("samples", 20, "Samples per family.", lower_bound=0)
-flags.DEFINE_bool("runs", True, "Whether a task of each family is trained.")
+flags.DEFINE_bool("runs", True, "Whether to train a task of each family.")
 
-#: Smaller than the defaults, where those take long to compile.
+#: Configurations that compile faster than the defaults.
 SMALL = {
     "conv_fc": {"channels": (4,), "padding": ("same",), "hidden": (8,)},
     "conv_pooling": {"channels": (4,), "padding": ("same",)},
@@ -44,10 +44,10 @@ RATES = 0.1, 0.01, 0.003
 
 
 def start_loss(task):
-    """The loss of a problem's first values on the first examples."""
+    """The loss of a problem's initial values on the first examples."""
     import tensorflow as tf
 
-    from keras_lopt.tasks.dataset import as_seen
+    from keras_lopt.tasks.data.dataset import as_seen
 
     batch = tf.nest.map_structure(
         lambda a: tf.constant(a[: task.batch_size]),
@@ -62,13 +62,13 @@ def start_loss(task):
 
 
 def check_samples(name, count):
-    """Seeds whose task can't be built, or has no finite loss, and why."""
+    """Seeds whose task cannot be built or has no finite loss, with reasons."""
     from keras_lopt import tasks
 
     family, bad = tasks.family(name), []
     for seed in range(count):
         config = family.sample_config(seed)
-        if "batch_size" in config:  # Small; all else is as drawn.
+        if "batch_size" in config:  # Small; everything else is as drawn.
             config["batch_size"] = 8
         try:
             loss = start_loss(family.build(**config))
@@ -81,11 +81,11 @@ def check_samples(name, count):
 
 
 class Runs:
-    """One task's problems with Adam, in all ways to run them.
+    """Trains problems of one task with Adam, in all ways there are.
 
     Args:
-        name: Of a family.
-        steps: Inner steps of a run.
+        name: Name of a family.
+        steps: Inner steps per run.
     """
 
     def __init__(self, name, steps=STEPS):
@@ -106,7 +106,7 @@ class Runs:
         self._function = self._compiled(self._run)
 
     def _compiled(self, run):
-        """The run of one problem, traced once for all devices."""
+        """The compiled run of a problem; all devices share one trace."""
         import tensorflow as tf
 
         function = tf.function(run.advance, autograph=False, jit_compile=True)
@@ -133,7 +133,7 @@ class Runs:
         return self._compiled(run)(*self._arguments(0))[1].numpy()
 
     def on_two_replicas(self):
-        """[2, rates] mean losses, of one problem on each of two devices."""
+        """[2, rates] mean losses of two problems, one per device."""
         import tensorflow as tf
 
         strategy = tf.distribute.MirroredStrategy(
@@ -157,7 +157,7 @@ class Runs:
         return np.stack(strategy.experimental_local_results(losses))
 
     def by_fit(self):
-        """Mean loss of `fit` with the last rate."""
+        """Mean loss of `fit` with the last learning rate."""
         import tensorflow as tf
 
         from keras_lopt import LearnedOptimizer
@@ -182,7 +182,7 @@ class Runs:
 
 
 def check_runs(name):
-    """Dict: way to run -> largest relative difference from the mapped run."""
+    """Dict from a way to run to its largest difference from the mapped run."""
     runs = Runs(name)
     expected = runs.mapped()
     both = np.stack([expected, runs.mapped(1)])

@@ -20,7 +20,7 @@ def main(argv):
     if not _tasks.is_given():
         print("families:", *tasks.registry.families())
         print("suites:  ", *tasks.suites.names())
-        print("data:    ", *tasks.sources.names(), "tfds:BUILDER@SIZE")
+        print("data:    ", *tasks.datasets.names(), "tfds:BUILDER@SIZE")
         print(
             "Their tasks: --suite=NAME, --family=NAME --samples=N or "
             "--gin_file=EXPERIMENT"

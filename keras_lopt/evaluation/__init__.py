@@ -1,27 +1,30 @@
 """A learned optimizer against tuned baselines, through the public API.
 
 Everything is trained by `model.compile` and `fit`, from the same initial
-values and on the same batches for every optimizer.
+values and on the same batches for every optimizer. A *benchmark* is a task to
+compare on, with a number of steps; its problems are seeded runs of the task.
 """
 
-from keras_lopt.evaluation.comparison import Comparison, compare
+from keras_lopt.evaluation import plots
+from keras_lopt.evaluation.comparison import Benchmark, Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.evaluation.evaluate import run
 from keras_lopt.evaluation.fit_cost import benchmark_fit
 from keras_lopt.evaluation.meta_cost import benchmark_meta
-from keras_lopt.evaluation.run import Problem, read_history, run
-from keras_lopt.evaluation.runs import compare_runs
-from keras_lopt.evaluation.step_cost import benchmark_step
+from keras_lopt.evaluation.rule_cost import benchmark_step
+from keras_lopt.evaluation.training_runs import compare_runs, read_history
 
 __all__ = [
+    "Benchmark",
     "Comparison",
     "Curve",
-    "Problem",
     "Trainee",
     "benchmark_fit",
     "benchmark_meta",
     "benchmark_step",
     "compare",
     "compare_runs",
+    "plots",
     "read_history",
     "run",
 ]

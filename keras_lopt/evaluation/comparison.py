@@ -1,15 +1,39 @@
-"""Ours against Adam with a tuned learning rate, on the same problems."""
+"""A learned optimizer against tuned Adam, on the same problems.
+
+"Ours" is the learned optimizer.
+"""
 
 import dataclasses
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
-from keras_lopt.evaluation.curves import Trainee
+from keras_lopt.evaluation.curves import Curve, Trainee
+from keras_lopt.tasks import Task
 
-#: Half-decades. The hopeless ends of the literature's grid (1e-7 .. 1) are
-#: dropped: on problems this small they never win.
+#: Half-decades from 1e-4 to 0.3. The ends of the grid in the literature, 1e-7
+#: to 1, are left out: on problems this small they never win.
 LEARNING_RATES = tuple(10.0 ** (k / 2) for k in range(-8, 0))
+#: The metrics of a `Curve` on which optimizers are compared; lower is better.
+METRICS = ("mean_train_loss", "test_loss")
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """What to compare optimizers on.
+
+    Args:
+        name: Name for the report.
+        task: Function without arguments that builds a `tasks.Task`.
+        num_steps: Number of steps per run.
+        seeds: Number of problems; None: as many as `run` says.
+    """
+
+    name: str
+    task: Callable[[], Task]
+    num_steps: int = 200
+    seeds: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,33 +41,33 @@ class Comparison:
     """Curves of the same problems by the learned optimizer and by Adam.
 
     Attributes:
-        name: What is compared on.
-        num_steps: Length of the runs.
-        ours: List of `Curve`s, one a problem.
-        adam: Dict from learning rate to such a list.
+        name: Name of the benchmark.
+        num_steps: Number of steps per run.
+        ours: List of `Curve`s, one per problem.
+        adam: Dict from a learning rate to such a list.
     """
 
     name: str
     num_steps: int
-    ours: list
-    adam: dict
+    ours: list[Curve]
+    adam: dict[float, list[Curve]]
 
     def best_learning_rate(self, metric):
         """Adam's learning rate with the lowest mean of a metric.
 
         Args:
-            metric: "mean_train_loss" or "test_loss".
+            metric: One of `METRICS`.
         """
         return best_rate(self.adam, metric)
 
     def row(self, metric):
-        """Ours and Adam, tuned for this very metric, as a dict of numbers."""
+        """Numbers of ours and of Adam, tuned for this metric, as a dict."""
         rate = self.best_learning_rate(metric)
         ours = values(self.ours, metric)
         adam = values(self.adam[rate], metric)
         difference = ours - adam
         return {
-            "problem": self.name,
+            "benchmark": self.name,
             "steps": self.num_steps,
             "metric": metric,
             "ours": float(np.mean(ours)),
@@ -59,9 +83,10 @@ class Comparison:
 
     @property
     def speed_up(self):
-        """Horizon / first step with tuned Adam's final loss; 0 if never.
+        """Number of steps / first step with tuned Adam's final loss.
 
-        Losses are the mean curves, smoothed by an EMA of 0.95. [Celo]
+        0 if that loss is never reached. Losses are the mean over problems,
+        smoothed by an EMA of 0.95. [Celo]
         """
         rate = self.best_learning_rate("mean_train_loss")
         ours, adam = mean_curve(self.ours), mean_curve(self.adam[rate])
@@ -70,12 +95,12 @@ class Comparison:
 
 
 def values(curves, metric):
-    """[seeds] values of a metric of `Curve`."""
+    """[seeds] values of one of `METRICS`."""
     return np.array([getattr(curve, metric) for curve in curves])
 
 
 def mean_curve(curves):
-    """[steps] training losses, mean over the problems."""
+    """[steps] training losses, averaged over problems."""
     return np.mean([curve.train_losses for curve in curves], axis=0)
 
 
@@ -89,22 +114,29 @@ def smooth(losses, decay=0.95):
 
 
 def standard_error(sample):
-    """Of the mean of a sample; 0 for a single value."""
+    """Standard error of the mean of a sample; 0 for a single value."""
     if len(sample) < 2:
         return 0.0
     return float(np.std(sample, ddof=1) / np.sqrt(len(sample)))
 
 
-def compare(name, task, optimizer, num_steps, seeds, rates=LEARNING_RATES):
+def compare(
+    name: str,
+    task: Task,
+    optimizer: keras.optimizers.Optimizer,
+    num_steps: int,
+    seeds: int,
+    rates: Sequence[float] = LEARNING_RATES,
+) -> Comparison:
     """Trains `seeds` problems with the optimizer, and with Adam on a grid.
 
-    The learned optimizer is not tuned: one run a problem.
+    The learned optimizer is not tuned: it has one run per problem.
 
     Args:
-        name: Of what is compared, for reports.
+        name: Name of the benchmark, for reports.
         task: A `tasks.Task`.
         optimizer: A `LearnedOptimizer`.
-        num_steps: Length of the runs.
+        num_steps: Number of steps per run.
         seeds: Number of problems, at least 1.
         rates: Adam's learning rates.
 
@@ -118,7 +150,7 @@ def compare(name, task, optimizer, num_steps, seeds, rates=LEARNING_RATES):
 
 
 def train_adam(task, num_steps, seeds, rates=LEARNING_RATES):
-    """Dict from learning rate to Adam's `Curve`s on problems 0, 1, ..."""
+    """Dict from a learning rate to Adam's `Curve`s on problems 0, 1, ..."""
     if seeds < 1:
         raise ValueError(f"`seeds` must be >= 1. Received: seeds={seeds}")
     if not rates or min(rates) <= 0.0:
@@ -136,11 +168,20 @@ def best_rate(adam, metric):
     """The learning rate with the lowest mean of a metric.
 
     Args:
-        adam: As from `train_adam`.
-        metric: "mean_train_loss" or "test_loss".
+        adam: From `train_adam`.
+        metric: One of `METRICS`.
+
+    Raises:
+        ValueError: The metric is not finite with any learning rate.
     """
     means = {
         rate: np.mean(values(curves, metric)) for rate, curves in adam.items()
     }
     finite = {r: m for r, m in means.items() if np.isfinite(m)}
+    if not finite:
+        raise ValueError(
+            "`rates` must have a learning rate with which Adam's "
+            f"`{metric}` is finite. Received: rates={tuple(means)}; try lower "
+            "ones"
+        )
     return min(finite, key=finite.get)

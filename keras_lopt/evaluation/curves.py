@@ -8,20 +8,20 @@ import tensorflow as tf
 
 from keras_lopt.tasks import keras_problem
 
-#: First half of the seeds of evaluation's problems. Training folds its seeds
-#: from others, so these problems are new to every optimizer.
+#: First half of the seeds of the problems here. Training derives its seeds from
+#: others, so these problems are new to every optimizer.
 EVALUATION_SEED = 20_210_107
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One training run.
+    """What one optimizer did on one problem.
 
     Attributes:
         train_losses: [steps] loss of each batch, before its step.
-        test_loss: Mean loss of the whole test split after the last step.
-        test_accuracy: Fraction of it that is classified correctly; None where
-            outputs are no classes.
+        test_loss: Mean loss on the whole test split after the last step.
+        test_accuracy: Fraction of the test split that is classified correctly;
+            None if the task has no classes.
     """
 
     train_losses: np.ndarray
@@ -30,7 +30,7 @@ class Curve:
 
     @property
     def mean_train_loss(self):
-        """Mean over the run; not finite where any loss is not."""
+        """Mean training loss of the run; not finite if one loss is not."""
         return float(np.mean(self.train_losses))
 
 
@@ -40,7 +40,7 @@ class Trainee:
     Args:
         task: A `tasks.Task`.
         optimizer: A Keras optimizer.
-        num_steps: Length of the runs.
+        num_steps: Number of steps per run.
     """
 
     def __init__(self, task, optimizer, num_steps):
@@ -65,8 +65,9 @@ class Trainee:
         """Trains problem `number` from its start.
 
         Args:
-            number: Integer; the same problem for every optimizer.
-            learning_rate: Of the optimizer; default: its own.
+            number: Integer. Equal numbers are the same problem, for every
+                optimizer.
+            learning_rate: Learning rate to set; default: the optimizer's own.
 
         Returns:
             A `Curve`.
@@ -101,15 +102,15 @@ class Trainee:
 
     @property
     def _fixed_batch(self):
-        """The only batch size that the model takes, or None."""
+        """The only batch size that the model accepts, or None."""
         model = self.task.model
-        while hasattr(model, "inner"):  # Of an augmented task.
+        while hasattr(model, "inner"):  # The task is augmented.
             model = model.inner
         inputs = tf.nest.flatten(getattr(model, "inputs", None) or [])
         return inputs[0].shape[0] if inputs else None
 
     def _test_examples(self, seed):
-        """All of the test split; or, in batches of one size, as many."""
+        """The whole test split; or about as many drawn in fixed batches."""
         if self._fixed_batch is None:
             return keras_problem.problem_split(self.task, seed, "test")
         size = self.task.dataset.range("test")[1]
@@ -120,10 +121,10 @@ class Trainee:
 class LossCurve:
     """Remembers the loss of every training batch of a `fit`.
 
-    Keras's own logs have means, and once every `steps_per_execution` only.
+    Keras's own logs are means, and only once per `steps_per_execution`.
 
     Args:
-        num_steps: Batches to remember.
+        num_steps: Number of batches to remember.
     """
 
     def __init__(self, num_steps):
@@ -131,11 +132,11 @@ class LossCurve:
         self.count = tf.Variable(0)
 
     def reset(self):
-        """Before a `fit`."""
+        """Forgets all losses; call it before `fit`."""
         self.count.assign(0)
 
     def follow(self, model):
-        """Makes `model` tell its losses, of everything that `fit` descends."""
+        """Records every loss of `model` that `fit` computes a gradient of."""
         compute_loss = model.compute_loss
 
         @functools.wraps(compute_loss)

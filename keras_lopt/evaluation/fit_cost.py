@@ -1,14 +1,15 @@
-"""What a learned optimizer costs in `fit`, next to Keras's Adam."""
+"""The cost of a learned optimizer in `fit`, next to Keras's Adam."""
 
 import os
 import time
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
 from keras_lopt.checks import check_integer
 from keras_lopt.evaluation import tables
-from keras_lopt.evaluation.step_cost import ADAM, make_optimizer
+from keras_lopt.evaluation.rule_cost import ADAM, make_optimizer
 from keras_lopt.optimizers import LearnedOptimizer
 
 BATCH_SIZE = 128
@@ -60,10 +61,10 @@ def deep_convnet():
 
 
 class _EndsOfSteps(keras.callbacks.Callback):
-    """When each step of a `fit` ended, by the clock.
+    """Records when each step of a `fit` ended.
 
-    `fit` itself returns later, after a wait at the end of its data: whole
-    calls took the same time with quite different steps.
+    The time of the whole call says little: at the end of the data `fit` waits,
+    and calls with quite different steps took equally long.
     """
 
     def __init__(self):
@@ -94,7 +95,7 @@ class _Fit:
         self.first_seconds = time.perf_counter() - start
 
     def __call__(self):
-        """Milliseconds a step of training, by the clock."""
+        """Milliseconds of wall time per training step."""
         ends = _EndsOfSteps()
         self._model.fit(
             self._x, self._y, batch_size=BATCH_SIZE, verbose=0, callbacks=[ends]
@@ -102,7 +103,7 @@ class _Fit:
         return 1e3 * float(np.median(np.diff(ends.times)))
 
     def step(self, ms_of_fit):
-        """What the optimizer's part takes; None for Keras's."""
+        """The time of the optimizer alone; None for Keras's optimizers."""
         optimizer = self._model.optimizer
         if not isinstance(optimizer, LearnedOptimizer):
             return {"ms_of_step": None, "share_of_step": None}
@@ -111,24 +112,24 @@ class _Fit:
 
 
 def benchmark_fit(
-    out_dir,
+    out_dir: str,
     *,
-    rule_names=("fused", "adafac_mlp"),
-    models=(convnet, deep_convnet),
-    steps=50,
-    repeats=7,
-):
-    """Prints a table of what training steps cost; writes it to fit_cost.json.
+    rule_names: Sequence[str] = ("fused", "adafac_mlp"),
+    models: Sequence[Callable[[], keras.Model]] = (convnet, deep_convnet),
+    steps: int = 50,
+    repeats: int = 7,
+) -> list[dict]:
+    """Prints a table of the cost of training steps; writes fit_cost.json.
 
-    The optimizers take turns, so that a busy machine is as busy for all.
+    The optimizers take turns, so that a busy machine slows all of them alike.
 
     Args:
-        out_dir: Folder of the results.
+        out_dir: Folder for the results.
         rule_names: Names of registered rules; Keras's Adam comes first.
-        models: Functions that return a Keras model that is built, of images
-            or vectors to logits of classes.
-        steps: Steps of one `fit`, of 128 examples; at least 2.
-        repeats: Number of measurements, of which the median is taken.
+        models: Functions that return a built Keras model from images or
+            vectors to logits of classes.
+        steps: Steps per `fit`, at least 2; each has 128 examples.
+        repeats: Number of measurements, whose median counts.
 
     Returns:
         List of dicts, the rows.
@@ -136,11 +137,11 @@ def benchmark_fit(
     check_integer("steps", steps, 2)
     check_integer("repeats", repeats, 1)
     work = (
-        f"fit of Keras models, batches of {BATCH_SIZE}, {steps} steps a call; "
-        "by the clock, medians, from the end of a step to that of the next, "
-        "all that `fit` does in between included. The share is "
-        "that of a step alone (`LearnedOptimizer.cost`) in a step of `fit`. "
-        "The first call traces and compiles."
+        f"fit of Keras models with batches of {BATCH_SIZE}, {steps} steps per "
+        "call. Times are medians of wall time from the end of one step to the "
+        "end of the next, with everything that `fit` does in between. The "
+        "share is that of the optimizer's step (`LearnedOptimizer.cost`) in a "
+        "step of `fit`. The first call traces and compiles."
     )
     print(work)
     print(tables.title(COLUMNS))
@@ -157,7 +158,7 @@ def benchmark_fit(
 
 
 def _rows(fits, repeats):
-    """Measures a model's fits, a dict from optimizer to `_Fit`."""
+    """Rows of one model; `fits`: dict from an optimizer to its `_Fit`."""
     times = [[fit() for fit in fits.values()] for _ in range(repeats)]
     times = np.array(times)
     ratios = np.median(times / times[:, :1], axis=0)

@@ -1,4 +1,4 @@
-"""What meta-training costs: inner steps per second, and where time goes."""
+"""The cost of meta-training: inner steps per second, and where time goes."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ COLUMNS = (
 
 @dataclasses.dataclass
 class Clock:
-    """Seconds that a call takes: by the clock, and of all threads."""
+    """Seconds per call: wall time, and CPU time of all threads."""
 
     function: Any
     wall: list = dataclasses.field(default_factory=list)
@@ -121,7 +121,7 @@ class MetaCase:
         return lambda: advance(*args)
 
     def row(self):
-        """What was measured: medians; fastest where it is by the clock."""
+        """The measurements: medians of CPU time, the fastest wall time."""
         whole = self.clocks["all"]
         row = {
             "task": self.task.name,
@@ -153,19 +153,19 @@ def benchmark_meta(
     repeats=7,
     whole_loops=False,
 ):
-    """Prints a table of what outer steps cost; writes it to meta_cost.json.
+    """Prints a table of the cost of outer steps; writes meta_cost.json.
 
     An outer step is one meta-gradient of one member and its update. The rules
-    take turns, so that a busy machine is as busy for all. All cores of this
-    process are used, as in training; on one alone shares are measured, too
-    (start the process with `taskset -c 0`).
+    take turns, so that a busy machine slows all of them alike. All cores of
+    this process are used, as in training. With one core (start the process
+    with `taskset -c 0`) the shares of the parts are measured as well.
 
     Args:
-        out_dir: Folder of the results.
+        out_dir: Folder for the results.
         tasks: Functions that return a `tasks.Task`.
         rule_names: Names of registered rules.
-        estimator: An `estimators.Estimator`; default: full ES, 8 pairs and
-            20 steps.
+        estimator: An `estimators.Estimator`; default: ES with 8 pairs and
+            runs of 20 steps.
         repeats: Number of measurements.
         whole_loops: As for `training.make_strategy`.
 
@@ -203,9 +203,9 @@ def _wait(nest):
 def _work(estimator):
     return (
         f"An outer step: {type(estimator).__name__} {vars(estimator)}, one "
-        "member, its own teacher. Inner steps per second of CPU time of all "
-        "threads (median), and by the clock (fastest call). On one core, "
-        "shares of CPU "
-        f"time: gradient is the inner run with the rule {CHEAPEST!r} instead, "
-        "fresh values of models included; overhead is what is left."
+        "member that is its own teacher. Inner steps per second of CPU time "
+        "of all threads (median) and of wall time (fastest call). On one "
+        "core, shares of CPU time: gradient is an inner run with the rule "
+        f"{CHEAPEST!r}, including the models' initial values; overhead is the "
+        "rest."
     )

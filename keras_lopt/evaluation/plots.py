@@ -25,7 +25,7 @@ plt.rcParams.update(
 
 
 def plot_curves(comparison):
-    """Training curves: ours, tuned Adam, and Adam's other learning rates."""
+    """Training curves of a `Comparison`: ours and Adam's, tuned or not."""
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
     best = comparison.best_learning_rate("mean_train_loss")
     for rate, curves in comparison.adam.items():
@@ -46,12 +46,12 @@ def plot_curves(comparison):
 
 
 def plot_history(history, controls, adam_loss=None):
-    """The population's best, median and worst scores, and its controls.
+    """The best, median and worst scores of a population, and its controls.
 
     Args:
-        history: Dict of columns of history.csv.
-        controls: Dict from label to such a dict.
-        adam_loss: Mean training loss of tuned Adam, drawn as a line, or None.
+        history: Dict from `read_history`.
+        controls: Dict from a label to such a dict.
+        adam_loss: Mean training loss of tuned Adam, drawn as a line; or None.
     """
     figure, (axes, below) = plt.subplots(
         2,
@@ -102,11 +102,11 @@ def plot_history(history, controls, adam_loss=None):
 
 
 def plot_runs(histories, adam_loss):
-    """The best members' training losses of several runs a label.
+    """The training losses of the best members of several runs.
 
     Args:
-        histories: Dict from label to a list of dicts of columns of
-            history.csv; the first label is drawn boldly.
+        histories: Dict from a label to a list of dicts from `read_history`,
+            one per run. The first label is drawn bold.
         adam_loss: Mean training loss of tuned Adam.
     """
     figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
@@ -161,7 +161,7 @@ def _running_mean(losses, width=5):
 
 
 def _band(axes, curves, color, label):
-    """Mean over problems with a band of one standard deviation."""
+    """The mean over problems, with a band of one standard deviation."""
     losses = np.array([_running_mean(c) for c in _stack(curves)])
     mean, spread = losses.mean(axis=0), losses.std(axis=0)
     axes.plot(mean, color=color, lw=2, label=label)

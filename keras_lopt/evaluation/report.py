@@ -1,13 +1,14 @@
-"""The report: one HTML file with everything in it, PNGs, a CSV, a JSON."""
+"""The report: one HTML file that needs nothing else, PNGs, a CSV, a JSON."""
 
 import base64
-import csv
 import html
 import io
 import json
 import os
 
 from matplotlib import pyplot as plt
+
+from keras_lopt.evaluation import tables
 
 _STYLE = """
 body { font: 16px/1.55 Georgia, serif; color: #1f2937; background: #fdfcfa;
@@ -37,11 +38,12 @@ def write(out_dir, title, lead, rows, figures, config_text):
     """Writes the report.
 
     Args:
-        out_dir: Where; it is made if need be.
-        title, lead: Its first two lines.
-        rows: List of dicts, from `Comparison.row`.
-        figures: Dict from caption to matplotlib figure; they are closed.
-        config_text: What made the run.
+        out_dir: Folder for the files; created if it does not exist.
+        title, lead: The first two lines of the report.
+        rows: List of one or more dicts, from `Comparison.row`.
+        figures: Dict from a caption to a matplotlib figure. The figures are
+            closed afterwards.
+        config_text: Configuration of the training run.
 
     Returns:
         Path of the HTML file.
@@ -60,14 +62,11 @@ def write(out_dir, title, lead, rows, figures, config_text):
             f'<img alt="{html.escape(caption)}" '
             f'src="data:image/png;base64,{code}">'
         )
-    with open(os.path.join(out_dir, "summary.csv"), "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    tables.write_csv(os.path.join(out_dir, "summary.csv"), rows)
     with open(os.path.join(out_dir, "summary.json"), "w") as file:
         json.dump(rows, file, indent=2)
     path = os.path.join(out_dir, "index.html")
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(_page(title, lead, rows, images, config_text))
     return path
 
@@ -89,13 +88,13 @@ def _page(title, lead, rows, images, config_text):
 
 
 def _table(rows):
-    head = "<tr><th>Problem<th>Steps<th>Ours<th>Tuned Adam<th>Difference"
+    head = "<tr><th>Benchmark<th>Steps<th>Ours<th>Tuned Adam<th>Difference"
     head += "<th>Better on</tr>"
     lines = []
     for row in rows:
         kind = verdict(row)
         lines.append(
-            f"<tr><td>{html.escape(row['problem'])}<td>{row['steps']}"
+            f"<tr><td>{html.escape(row['benchmark'])}<td>{row['steps']}"
             f"<td>{row['ours']:.3f} ± {row['ours_error']:.3f}"
             f"<td>{row['adam']:.3f} ± {row['adam_error']:.3f} "
             f"(at {row['adam_learning_rate']:.2g})"
@@ -107,7 +106,7 @@ def _table(rows):
 
 
 def verdict(row):
-    """ "better", "worse", or "equal" within two standard errors."""
+    """Ours is "better" or "worse"; "equal" within two standard errors."""
     if abs(row["difference"]) <= 2.0 * row["difference_error"]:
         return "equal"
     return "better" if row["difference"] < 0.0 else "worse"
@@ -119,7 +118,7 @@ def text_table(rows):
     for metric, text in _METRICS.items():
         lines.append(f"{text} (mean ± standard error)")
         lines.extend(
-            f"  {row['problem']:<34} {row['steps']:>5} steps   ours "
+            f"  {row['benchmark']:<34} {row['steps']:>5} steps   ours "
             f"{row['ours']:.3f} ± {row['ours_error']:.3f}   Adam "
             f"{row['adam']:.3f} ± {row['adam_error']:.3f} "
             f"(at {row['adam_learning_rate']:.2g})   "

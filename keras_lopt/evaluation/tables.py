@@ -1,19 +1,20 @@
-"""Tables as benchmarks print them, line by line, and as they write them.
+"""Tables: as text for the terminal, and as CSV and JSON files.
 
-Columns are triples: a key of the rows, a format, a width.
+Columns of a text table are triples: a key of the rows, a format, a width.
 """
 
+import csv
 import json
 import os
 
 
 def title(columns):
-    """The line of the columns' names."""
+    """The line with the names of the columns."""
     return " ".join(key.rjust(width) for key, _, width in columns)
 
 
 def line(columns, row):
-    """A row, a dict; "-" for what it does not know."""
+    """The line of a row, a dict; None is printed as "-"."""
     cells = [
         ("-" if row[key] is None else form.format(row[key])).rjust(width)
         for key, form, width in columns
@@ -22,7 +23,15 @@ def line(columns, row):
 
 
 def write(path, work, rows):
-    """Writes what was measured, a text, and the rows as JSON."""
+    """Writes a JSON file with `work`, what was measured, and the rows."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         json.dump({"work": work, "rows": rows}, file, indent=1)
+
+
+def write_csv(path, rows):
+    """Writes a CSV file of one or more rows, dicts with the same keys."""
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)

@@ -2,31 +2,33 @@
 
 A task is static: one model structure, one dataset, one batch size, one
 compiled program. A *problem* of a task is one inner training run: its initial
-values, its data order and its dynamic variation all follow from one seed.
+values, its data order and its variation all follow from one seed. A *family*
+is a distribution over tasks, a *mixture* is several weighted tasks.
 """
 
 from keras_lopt.tasks import (
-    augment,
     families,
+    keras_problem,
+    layers,
     registry,
-    sources,
     suites,
-    tfds_data,
 )
-from keras_lopt.tasks.augment import augmented
-from keras_lopt.tasks.base import Task
+from keras_lopt.tasks.augmentation.augment import augmented
+from keras_lopt.tasks.augmentation.variation import Variation
 from keras_lopt.tasks.cost import Cost, task_cost
-from keras_lopt.tasks.dataset import Dataset
-from keras_lopt.tasks.mixture import (
-    Mixture,
-    listed_mixture,
-    sample_mixture,
+from keras_lopt.tasks.data import datasets, text, tfds_data
+from keras_lopt.tasks.data.arrays import as_dataset
+from keras_lopt.tasks.data.dataset import Dataset
+from keras_lopt.tasks.families.mlp import (
+    breast_cancer_mlp,
+    digits_mlp,
+    wine_mlp,
 )
-from keras_lopt.tasks.mlp import breast_cancer_mlp, digits_mlp, wine_mlp
+from keras_lopt.tasks.mixture import Mixture, listed_mixture, sample_mixture
 from keras_lopt.tasks.normalizers import FromStart, Normalizer
 from keras_lopt.tasks.registry import Family, family, get, names
-from keras_lopt.tasks.user import as_dataset, from_keras
-from keras_lopt.tasks.variation import Variation
+from keras_lopt.tasks.task import Task
+from keras_lopt.tasks.user import from_keras
 
 __all__ = [
     "Cost",
@@ -38,21 +40,23 @@ __all__ = [
     "Task",
     "Variation",
     "as_dataset",
-    "augment",
     "augmented",
     "breast_cancer_mlp",
+    "datasets",
     "digits_mlp",
     "families",
     "family",
     "from_keras",
     "get",
+    "keras_problem",
+    "layers",
     "listed_mixture",
     "names",
     "registry",
     "sample_mixture",
-    "sources",
     "suites",
     "task_cost",
+    "text",
     "tfds_data",
     "wine_mlp",
 ]

@@ -1,6 +1,6 @@
-"""What an inner step of a task costs, counted from its graph.
+"""The cost of an inner step of a task, counted from its graph.
 
-Counted, not measured, so that a mixture can be filtered on any machine;
+It is counted and not measured, so that it is the same on every machine;
 `bin/time_tasks.py` measures.
 """
 
@@ -20,22 +20,22 @@ _FREE = {
 }
 #: Nodes that repeat others.
 LOOPS = ("While", "StatelessWhile")
-#: A step is the loss and its gradient: about three times the loss.
+#: A step is the loss and its gradient, about three times the loss.
 _STEP_PER_LOSS = 3.0
-#: What a rule takes for a parameter and for a tensor, in the time of so many
-#: operations of the loss: the fused rule on one core, rounded.
+#: Cost of a rule per parameter and per tensor, as the number of operations of
+#: the loss that take as long: the fused rule on one core, rounded.
 _RULE_PER_PARAM = 800
 _RULE_PER_TENSOR = 140_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of one inner step, without the rule.
+    """The cost of one inner step, without the rule.
 
     Attributes:
-        tensors: Trainable tensors.
-        params: Trainable entries.
-        state: Other entries of an inner run's state, per particle.
+        tensors: Number of trainable tensors.
+        params: Number of trainable parameters.
+        state: Number of other values in the state of an inner run.
         flops: Floating point operations.
     """
 
@@ -46,10 +46,10 @@ class Cost:
 
     @property
     def step(self):
-        """Operations of an inner step with a rule, in round numbers.
+        """Operations of an inner step with a typical rule.
 
-        What tasks are weighed against one another by: without the rule, the
-        smallest would seem to cost nothing.
+        Use it to compare tasks: without the rule, the smallest would seem to
+        cost nothing.
         """
         return (
             self.flops
@@ -70,11 +70,11 @@ def task_cost(task):
 
 
 def loss_graph(task, with_gradient=False):
-    """The TensorFlow graph of a task's training loss of one batch.
+    """The TensorFlow graph of a task's training loss on one batch.
 
     Args:
         task: A `tasks.Task`.
-        with_gradient: Whether its gradient is computed there, too.
+        with_gradient: Whether the graph is of the loss's gradient as well.
     """
 
     def blank(shape, dtype):
@@ -113,7 +113,7 @@ def has_loops(graph):
 
 
 def _called(op, graph):
-    """Graphs of the functions that a node calls."""
+    """The graphs of the functions that a node calls."""
     if op.type not in ("PartitionedCall", "StatefulPartitionedCall"):
         return []
     return [graph._get_function(op.get_attr("f").name).graph]
@@ -123,8 +123,9 @@ def graph_flops(graph, flops_of=None):
     """Operations of a TensorFlow graph and of the functions that it calls.
 
     Args:
-        graph: A graph.
-        flops_of: Function of a node that is counted; default: `op_flops`.
+        graph: A TensorFlow graph.
+        flops_of: Function that returns the count of a node. Default:
+            `op_flops`.
     """
     total, flops_of = 0, flops_of or op_flops
     for op in graph.get_operations():
@@ -139,16 +140,16 @@ def graph_flops(graph, flops_of=None):
 
 
 def _trips(op):
-    """Iterations of a loop: Keras's recurrent layers say them."""
+    """Iterations of a loop, which Keras's recurrent layers state."""
     limit = op.inputs[1]
-    if limit.op.type == "Max":  # Of one length that all sequences have.
+    if limit.op.type == "Max":  # All sequences have the same length.
         limit = limit.op.inputs[0]
     limit = tf.get_static_value(limit)
     return int(limit) if limit is not None and limit > 0 else 1
 
 
 def op_flops(op):
-    """Operations of one node: of products, two for each multiplication."""
+    """Operations of one node; a product counts multiplications and sums."""
     if op.type in _FREE:
         return 0
     outputs = sum(_size(t) for t in op.outputs if t.dtype.is_floating)

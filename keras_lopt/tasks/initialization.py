@@ -1,11 +1,11 @@
-"""Fresh initial values of a Keras model inside a compiled program.
+"""Fresh initial values for a Keras model inside a compiled program.
 
-Keras initializers take an integer or a `SeedGenerator`. One whose `next`
-returns a tensor makes them pure functions of a seed.
+Keras initializers take an integer or a `SeedGenerator` as their seed. With a
+generator whose `next` returns a tensor they are pure functions of a seed.
 
-A layer says how its weight `x` begins by its attribute `x_initializer`. What
-Keras's own layers do otherwise is in `_ALIASES`, `_UNSAID`, `UnitForgetBias`
-and `_with_axes`.
+The initializer of a layer's weight `x` is the layer's attribute
+`x_initializer`. Exceptions in Keras's own layers are handled by `_ALIASES`,
+`_WITHOUT_ATTRIBUTE`, `UnitForgetBias` and `_with_axes`.
 """
 
 import collections
@@ -21,12 +21,13 @@ from keras import layers, ops
 #: Name of the state variable of a `keras.random.SeedGenerator` (dropout).
 SEED_STATE = "seed_generator_state"
 
-#: Weight -> whose initializer it has (depthwise convolutions, tied embeddings).
-#: `recurrent_kernel` etc. have `recurrent_initializer`, by a rule.
+#: Weight -> weight whose initializer it shares (depthwise convolutions, tied
+#: embeddings). `recurrent_kernel` and the like drop "_kernel".
 _ALIASES = {"kernel": "depthwise", "reverse_embeddings": "embeddings"}
 
-#: What no attribute says: class and weight -> initializer. The first counts.
-_UNSAID = (
+#: (class, weight, initializer) of Keras's weights whose initializer is in no
+#: attribute. The first match counts.
+_WITHOUT_ATTRIBUTE = (
     (layers.AdditiveAttention, "scale", "glorot_uniform"),
     (layers.Attention, "scale", "ones"),
     (layers.Attention, "concat_score_weight", "ones"),
@@ -40,7 +41,7 @@ _UNSAID = (
 
 
 class TensorSeed(keras.random.SeedGenerator):
-    """A seed generator without a variable: counts up from a seed tensor."""
+    """A seed generator without a variable, which counts up from a tensor."""
 
     def __init__(self, seed):
         # Not the base constructor: it would create a variable.
@@ -56,10 +57,10 @@ class TensorSeed(keras.random.SeedGenerator):
 
 
 class UnitForgetBias(keras.initializers.Initializer):
-    """An LSTM's bias: ones for the forget gate, as in `LSTMCell.build`.
+    """The bias of an LSTM: ones for the forget gate, as in `LSTMCell.build`.
 
     Args:
-        other: Initializer of the other three gates' biases.
+        other: Initializer for the biases of the other three gates.
         seed: As for Keras's random initializers.
     """
 
@@ -85,7 +86,7 @@ class LogUniform(keras.initializers.Initializer):
     """Log-uniform numbers.
 
     Args:
-        low, high: Range, above 0.
+        low, high: Range of the numbers; both positive.
         seed: As for Keras's random initializers.
     """
 
@@ -108,14 +109,14 @@ class LogUniform(keras.initializers.Initializer):
 
 @contextlib.contextmanager
 def recorded():
-    """Context whose value gets what `add_weight` is told in it.
+    """Context that records the initializers that `add_weight` is called with.
 
-    Models of layers that do not keep their initializers are made in it.
+    Build a model in it whose layers do not keep their initializers.
 
     Yields:
-        Dict from id of a variable to its Keras initializer.
+        Dict from the id of a variable to its Keras initializer.
     """
-    said = {}
+    known = {}
     add_weight = layers.Layer.add_weight
 
     def recording(layer, *args, **kwargs):
@@ -124,51 +125,53 @@ def recorded():
         if initializer is None:  # Keras's default.
             is_float = "float" in variable.dtype
             initializer = "glorot_uniform" if is_float else "zeros"
-        said[id(variable)] = keras.initializers.get(initializer)
+        known[id(variable)] = keras.initializers.get(initializer)
         return variable
 
     with mock.patch.object(layers.Layer, "add_weight", recording):
-        yield said
+        yield known
 
 
-def initializers(model, said=()):
-    """How the weights of a model begin.
+def initializers(model, known=()):
+    """The initializers of a model's weights.
 
     Args:
         model: A built Keras model.
-        said: From `recorded`: of the weights of which no layer says it.
+        known: From `recorded`, for weights whose layers have no attribute with
+            the initializer.
 
     Returns:
-        Dict from id of a variable to its Keras initializer; states of seed
-        generators are left out.
+        Dict from the id of a variable to its Keras initializer. The states of
+        seed generators are left out.
 
     Raises:
-        ValueError: A variable whose layer does not say how it is initialised.
+        ValueError: The initializer of a variable is not known.
     """
     owners = collections.defaultdict(list)
     for layer in model._flatten_layers():
-        # What the layer itself has; `layer.weights` has its sublayers' too.
+        # The layer's own; `layer.weights` includes those of its sublayers.
         own = layer._trainable_variables + layer._non_trainable_variables
         for variable in own:
             owners[id(variable)].append(layer)
     variables = model.trainable_variables + model.non_trainable_variables
     return {
         id(variable): _initializer(
-            owners[id(variable)] or [model], variable, dict(said)
+            owners[id(variable)] or [model], variable, dict(known)
         )
         for variable in variables
         if variable.name != SEED_STATE
     }
 
 
-def _initializer(owners, variable, said):
-    """What one of the layers that have `variable` says."""
-    for layer in owners:  # A wrapper may have its layer's kernel as well.
-        initializer = _said(layer, variable.name) or _unsaid(layer, variable)
+def _initializer(owners, variable, known):
+    """The initializer of `variable`, by one of the layers that own it."""
+    for layer in owners:  # A wrapper may own the kernel of its layer as well.
+        initializer = _by_attribute(layer, variable.name)
+        initializer = initializer or _without_attribute(layer, variable)
         if initializer is not None:
             return initializer
-    if id(variable) in said:
-        return said[id(variable)]
+    if id(variable) in known:
+        return known[id(variable)]
     attribute = f"{variable.name}_initializer"
     raise ValueError(
         f"Layer {owners[0].name!r} must have an attribute `{attribute}` for "
@@ -179,11 +182,11 @@ def _initializer(owners, variable, said):
     )
 
 
-def _said(layer, weight):
+def _by_attribute(layer, weight):
     """The initializer of a weight by its layer's attributes, or None."""
     stems = (weight, weight.removesuffix("_kernel"), _ALIASES.get(weight))
-    said = (getattr(layer, f"{stem}_initializer", None) for stem in stems)
-    initializer = next((i for i in said if i is not None), None)
+    found = (getattr(layer, f"{stem}_initializer", None) for stem in stems)
+    initializer = next((i for i in found if i is not None), None)
     initializer = keras.initializers.get(initializer)
     if weight == "bias" and getattr(layer, "unit_forget_bias", False):
         return UnitForgetBias(initializer)
@@ -193,12 +196,12 @@ def _said(layer, weight):
 
 
 def _with_axes(initializer, equation):
-    """As `EinsumDense.build`: fans by the equation, not by the shape."""
+    """As in `EinsumDense.build`: the equation gives the fans, not the shape."""
     axes = (
         getattr(initializer, "input_axes", ()),
         getattr(initializer, "output_axes", ()),
     )
-    if None not in axes:  # Scaled by no fan, or by fans that were set.
+    if None not in axes:  # No scaling by fans, or by fans that were set.
         return initializer
     _, kernel, outputs = equation.replace("->", ",").split(",")
     initializer = copy.copy(initializer)
@@ -208,26 +211,26 @@ def _with_axes(initializer, equation):
     return initializer
 
 
-def _unsaid(layer, variable):
-    """The initializer that only the code of a Keras layer has, or None."""
+def _without_attribute(layer, variable):
+    """The initializer that is only in the code of a Keras layer, or None."""
     if isinstance(layer, layers.Normalization):
-        # Statistics that `adapt` found: the same for all problems.
+        # Statistics from `adapt`, the same for all problems.
         return keras.initializers.Constant(variable.numpy())
-    for kind, weight, initializer in _UNSAID:
+    for kind, weight, initializer in _WITHOUT_ATTRIBUTE:
         if isinstance(layer, kind) and variable.name == weight:
             return keras.initializers.get(initializer)
     return None
 
 
 def fresh_value(initializer, variable, seed):
-    """The value that `initializer` gives `variable` for a seed tensor [2]."""
+    """The initial value of `variable` for a seed tensor [2]."""
     initializer = _seeded(initializer, TensorSeed(seed))
     value = initializer(variable.shape, dtype=variable.dtype)
     return tf.convert_to_tensor(value)
 
 
 def _seeded(initializer, generator):
-    """`initializer` with its random numbers from `generator`."""
+    """A copy of `initializer` that draws its numbers from `generator`."""
     if hasattr(initializer, "seed"):
         initializer = copy.copy(initializer)
         initializer.seed = generator

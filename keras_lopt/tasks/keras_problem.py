@@ -1,6 +1,6 @@
 """A problem of a task as a plain Keras training job.
 
-Here the meta-trainer's inner run and `model.fit` meet:
+Here the meta-trainer's inner run and `model.fit` meet. This code
 
     model = problem_model(task)
     model.compile(optimizer, loss=task.loss)
@@ -8,7 +8,8 @@ Here the meta-trainer's inner run and `model.fit` meet:
     x, y = problem_batches(task, seed, num_steps)
     model.fit(x, y, batch_size=task.batch_size, shuffle=False)
 
-takes the same steps, from the same values, on the same batches.
+takes the same steps as the inner run, from the same values, on the same
+batches.
 """
 
 import functools
@@ -19,17 +20,17 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lopt.checks import check_integer
-from keras_lopt.tasks import batches
-from keras_lopt.tasks.around import Around
+from keras_lopt.tasks.augmentation.wrapper import ModelWrapper
+from keras_lopt.tasks.data import batches
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
-class Reparametrized(Around):
-    """Computes with `factor * weights` of another model.
+class Reparametrized(ModelWrapper):
+    """Computes what another model does with `factor * weights`.
 
     Args:
         inner: A built Keras model. Its trainable weights are this model's.
-        per_tensor: Whether there is a factor for each of them.
+        per_tensor: Whether there is one factor per tensor of weights.
     """
 
     def __init__(self, inner, per_tensor=False, **kwargs):
@@ -59,7 +60,7 @@ def problem_model(task):
         task: A `tasks.Task`.
 
     Returns:
-        A fresh, uncompiled model; its weights' values mean nothing yet.
+        A new, uncompiled model. The values of its weights mean nothing yet.
     """
     model = task.model_fn()
     if not task.variation.reparametrizes:
@@ -73,10 +74,10 @@ def load_problem(task, model, seed):
     Args:
         task: A `tasks.Task`.
         model: From `problem_model(task)`.
-        seed: [2] int32, the problem's.
+        seed: [2] int32, the problem's seed.
 
     Raises:
-        ValueError: A bad `seed`, or a model of another structure.
+        ValueError: A bad `seed`, or a model with another structure.
     """
     params, non_trainable, factor = _compiled_begin(task)(_checked(seed))
     if isinstance(model, Reparametrized):
@@ -87,26 +88,26 @@ def load_problem(task, model, seed):
     shapes = [tuple(v.shape) for v in variables]
     if shapes != [tuple(v.shape) for v in values]:
         raise ValueError(
-            "`model` must be from `problem_model(task)`, with weights of the "
+            "`model` must be from `problem_model(task)`, with weights of "
             f"shapes {[tuple(v.shape) for v in values]}. "
-            f"Received: weights of the shapes {shapes}"
+            f"Received: weights of shapes {shapes}"
         )
     for variable, value in zip(variables, values):
         variable.assign(value)
 
 
 def problem_batches(task, seed, num_steps, split="train"):
-    """What a problem trains on, in the order of its steps.
+    """The examples that a problem trains on, in the order of its steps.
 
     Args:
         task: A `tasks.Task`.
-        seed: [2] int32, the problem's.
+        seed: [2] int32, the problem's seed.
         num_steps: Number of steps, at least 1.
-        split: Name of the split that batches are drawn from.
+        split: Name of the split to draw batches from.
 
     Returns:
-        (x, y) of shapes [num_steps * batch_size, ...]: consecutive
-        `task.batch_size` examples are a step's batch.
+        (x, y) of shapes [num_steps * batch_size, ...]: the first
+        `task.batch_size` examples are the first batch, and so on.
     """
     check_integer("num_steps", num_steps, 1)
     drawn = task.draw_batches(
@@ -122,7 +123,7 @@ def problem_split(task, seed, split):
 
     Args:
         task: A `tasks.Task`.
-        seed: [2] int32, the problem's.
+        seed: [2] int32, the problem's seed.
         split: Name of a split of the task's dataset.
 
     Returns:
@@ -138,13 +139,13 @@ def problem_split(task, seed, split):
     return tf.nest.map_structure(lambda a: a[0], batches.see(view, *arrays))
 
 
-# Compiled like the inner run, because XLA's random numbers are not those of
-# eager TensorFlow; in two functions, which compile in a third of the time.
+# Compiled like the inner run, because XLA's random numbers differ from those of
+# eager TensorFlow. Two functions compile in a third of the time of one.
 
 
 @functools.lru_cache(maxsize=16)
 def _compiled_begin(task):
-    """Function from a seed to initial values and reparametrization."""
+    """Function of a seed that returns initial values and factors."""
 
     @functools.partial(tf.function, jit_compile=True, autograph=False)
     def begin(seed):
@@ -158,7 +159,7 @@ def _compiled_begin(task):
 
 @functools.lru_cache(maxsize=16)
 def _compiled_view(task):
-    """Function from a seed to a `Variation.view`."""
+    """Function of a seed that returns a `Variation.view`."""
 
     @functools.partial(tf.function, jit_compile=True, autograph=False)
     def view(seed):

@@ -1,8 +1,8 @@
-"""Keras layers of tasks.
+"""Keras layers for tasks.
 
-The behaviour of some is drawn anew for every problem. What a problem draws is
-a non-trainable weight with a random initializer, so a task's problems get it
-like any other initial value.
+Some behave differently in every problem. What differs is a non-trainable
+weight with a random initializer, so that problems draw it like any other
+initial value.
 """
 
 import keras
@@ -12,11 +12,12 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class Dense(keras.layers.Dense):
-    """Keras's, with the gradient's products as products of transposes.
+    """Keras's `Dense`, with a gradient that is fast in XLA's own loops.
 
-    It is the same gradient. Where XLA makes one function of a loop
-    (`training.make_strategy(whole_loops=True)`), only products of factors
-    that lie in memory row by row are fast.
+    The gradient is the same, written as products of explicit transposes. When
+    XLA compiles a whole loop to one function
+    (`training.make_strategy(whole_loops=True)`), only products of row-major
+    factors are fast.
     """
 
     def call(self, inputs, training=None):
@@ -41,7 +42,7 @@ def _product(x, kernel):
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class Cosine(keras.layers.Layer):
-    """cos(x): the activation that Keras does not have."""
+    """cos(x), an activation that Keras does not have."""
 
     def call(self, inputs):
         return ops.cos(inputs)
@@ -54,8 +55,8 @@ def activation(name):
     """The layer of an activation function.
 
     Args:
-        name: Of a Keras activation, "cos", or "leaky_relu_0.2" with a slope;
-            or a list of names of Keras: then each problem draws one of them.
+        name: A Keras activation, "cos", or "leaky_relu_0.2" with any slope; or
+            a list of Keras activations, of which every problem draws one.
     """
     if not isinstance(name, str):
         return VariedActivation(name)
@@ -90,7 +91,7 @@ class RandomChoice(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class VariedActivation(keras.layers.Layer):
-    """One of several activation functions, chosen by a weight.
+    """An activation function that every problem draws from several.
 
     Args:
         activations: Names of Keras activations.

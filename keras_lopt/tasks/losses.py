@@ -1,4 +1,4 @@
-"""Losses of tasks: a Keras loss, a function, or one for each output."""
+"""Losses of tasks: a Keras loss, a function, or one per output."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class MeanOutput(keras.losses.Loss):
-    """The mean of what the model puts out: it computes its own loss."""
+    """The mean of the outputs, for a model that computes its own loss."""
 
     def __init__(self, name="mean_output", **kwargs):
         super().__init__(name=name, **kwargs)
@@ -18,14 +18,14 @@ class MeanOutput(keras.losses.Loss):
 
 
 class FunctionLoss(keras.losses.Loss):
-    """The mean over a batch of what a function of targets and outputs gives.
+    """The batch mean of a function, as `compile` makes it.
 
     Args:
-        function: Of targets and outputs, as `compile` takes it.
+        function: Function of targets and outputs.
     """
 
     def __init__(self, function):
-        # Keras names a scope like its loss: of a lambda that is no name.
+        # Keras names a scope after the loss, and "<lambda>" is not a scope.
         super().__init__(name=loss_name(function).strip("<>"))
         self.function = function
 
@@ -34,7 +34,7 @@ class FunctionLoss(keras.losses.Loss):
 
 
 class JointLoss:
-    """The sum of losses of several outputs, as `compile` adds them up.
+    """The sum of the losses of several outputs, as in `compile`.
 
     Args:
         losses: Dict, list or tuple of functions of targets and outputs.
@@ -62,9 +62,9 @@ def loss_function(loss):
     """The function of targets and outputs that `loss` stands for.
 
     Args:
-        loss: A Keras loss, its name, a function of targets and outputs; a
-            dict, list or tuple of these, one an output; or None: the model
-            adds its losses itself.
+        loss: A Keras loss, its name, or a function of targets and outputs; a
+            dict, list or tuple of these, one per output; or None if the model
+            adds all of its loss itself.
 
     Raises:
         ValueError: Anything else.
@@ -85,13 +85,13 @@ def loss_function(loss):
 
 
 def no_loss(targets, outputs):
-    """Zero, whatever the outputs."""
+    """Zero for all outputs."""
     del targets, outputs
     return ops.zeros(())
 
 
 def loss_name(function):
-    """Name of a Keras loss, of a function, or of an object's class."""
+    """The name of a Keras loss or function, or of an object's class."""
     names = (getattr(function, n, None) for n in ("name", "__name__"))
     strings = [name for name in names if isinstance(name, str)]
     return strings[0] if strings else type(function).__name__

@@ -1,38 +1,39 @@
-"""Mixtures: weighted tasks that one population trains on.
+"""Mixtures: weighted tasks on which one population trains.
 
-What is trained on one task is hardly better at others, training rules among
-them: arXiv 2101.07367 trains on "a large diversity of problem types".
+A rule that was trained on one task is hardly better at others, such as training
+rules. arXiv 2101.07367 trains on "a large diversity of problem types".
 """
 
 import collections
 import functools
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_lopt.checks import check_integer, check_numbers
 from keras_lopt.tasks import registry
-from keras_lopt.tasks.base import Task
 from keras_lopt.tasks.cost import task_cost
+from keras_lopt.tasks.task import Task
 
-#: Samples of a family that are looked at before it is given up on.
+#: Number of samples of a family to try before giving up.
 _MOST_SAMPLES = 100
 
 
 class Mixture:
-    """Weighted tasks; every outer step uses one. A task alone is one of one.
+    """Weighted tasks, one or more; every outer step uses one of them.
 
-    Scores are averaged over tasks, so losses should be on one scale. Those of
-    families are, 1.0 being chance or the start; a `Task` of classes that was
-    given no normalizer is in nats.
+    Scores are averages over tasks, so losses should be on one scale. Those of
+    families are: 1.0 is the loss of guessing or at the start. A classification
+    `Task` without a normalizer has its loss in nats.
 
     Args:
-        tasks: One or more `Task`s with names of their own.
-        weights: A positive number a task: its share of the time and of the
-            score. Default: all alike.
+        tasks: One or more `Task`s with different names.
+        weights: One positive number per task: its share of the time and of the
+            score. Default: all are equal.
 
     Attributes:
-        weights: [t], their sum is 1.
+        weights: [t], with sum 1.
 
     >>> from keras_lopt import tasks
     >>> mixture = tasks.Mixture(
@@ -43,7 +44,9 @@ class Mixture:
     ('mixture of 2 tasks', [0.25, 0.75])
     """
 
-    def __init__(self, tasks, weights=None):
+    def __init__(
+        self, tasks: Sequence[Task], weights: Sequence[float] | None = None
+    ):
         _check_tasks(tasks)
         if weights is None:
             weights = (1.0,) * len(tasks)
@@ -52,8 +55,8 @@ class Mixture:
         self.weights = np.array(weights) / np.sum(weights)
 
     @classmethod
-    def of(cls, task):
-        """The mixture that `task` is, or is alone in."""
+    def of(cls, task: "Task | Mixture") -> "Mixture":
+        """`task` if it is a mixture, else the mixture of this task alone."""
         if isinstance(task, Mixture):
             return task
         if not isinstance(task, Task):
@@ -65,18 +68,18 @@ class Mixture:
 
     @property
     def name(self):
-        """For reports."""
+        """The name for reports."""
         if len(self.tasks) == 1:
             return self.tasks[0].name
         return f"mixture of {len(self.tasks)} tasks"
 
     @functools.cached_property
     def shares(self):
-        """[t] probabilities with which an outer step uses each task.
+        """[t] probabilities of the tasks in an outer step.
 
-        In proportion to weight / cost, so that it is the *time* that weights
-        share out. Costs are counted: measured ones would make other runs of
-        the same seed.
+        They are proportional to weight / cost, because weights are shares of
+        the *time*. Costs are counted: with measured ones, two runs with the
+        same seed would differ.
         """
         if len(self.tasks) == 1:
             return np.ones(1)
@@ -99,7 +102,7 @@ class Mixture:
         return (min(int(np.sum(below)), len(self.tasks) - 1),)
 
     def describe(self):
-        """What makes this mixture this mixture, as JSON types."""
+        """Everything that identifies this mixture, as JSON types."""
         if len(self.tasks) == 1:
             return self.tasks[0].describe()
         return {
@@ -112,24 +115,28 @@ def _check_tasks(tasks):
     is_sequence = isinstance(tasks, (tuple, list)) and len(tasks) > 0
     if not is_sequence or not all(isinstance(task, Task) for task in tasks):
         raise ValueError(
-            "`tasks` must be one or more `tasks.Task`s, as a list. "
+            "`tasks` must be a list of one or more `tasks.Task`s. "
             f"Received: tasks={tasks!r}"
         )
     counts = collections.Counter(task.name for task in tasks)
     several = sorted(name for name, count in counts.items() if count > 1)
     if several:
         raise ValueError(
-            "`tasks` must have names of their own, which the history's columns "
-            f"have too. Received more than once: {several}"
+            "`tasks` must have different names, because columns of the history "
+            f"are named after them. Received more than once: {several}"
         )
 
 
-def listed_mixture(configs, weights=None):
-    """A `Mixture` of configured tasks of families.
+def listed_mixture(
+    configs: Sequence[tuple[str, dict]],
+    weights: Sequence[float] | None = None,
+) -> Mixture:
+    """A `Mixture` of tasks by their names and arguments.
 
     Args:
         configs: A list of (name, dict of arguments) as for `tasks.get`. Equal
-            ones are one task, compiled once, of their weights together.
+            pairs become one task, compiled once, with the sum of their
+            weights.
         weights: As for `Mixture`.
 
     >>> from keras_lopt import tasks
@@ -145,8 +152,8 @@ def listed_mixture(configs, weights=None):
         for config in configs
     ):
         raise ValueError(
-            "`configs` must be a list of pairs of a family's name and a dict "
-            f"of its arguments. Received: configs={configs!r}"
+            "`configs` must be a list of pairs of a task's name and a dict of "
+            f"its arguments. Received: configs={configs!r}"
         )
     if weights is not None and configs:
         check_numbers("weights", weights, "(0, inf)", count=len(configs))
@@ -158,16 +165,21 @@ def listed_mixture(configs, weights=None):
     return Mixture(tasks, [weight for _, weight in total.values()])
 
 
-def sample_mixture(families=None, shapes=1, seed=0, max_cost=None):
-    """A `Mixture` of samples of families, each of the same weight.
+def sample_mixture(
+    families: Sequence[str] | None = None,
+    shapes: int = 1,
+    seed: int = 0,
+    max_cost: int | None = None,
+) -> Mixture:
+    """A `Mixture` of samples of families, all with the same weight.
 
     Args:
-        families: Names; default: all families.
-        shapes: Different tasks a family: each is compiled.
+        families: Names of families; default: all.
+        shapes: Number of different tasks per family; each one is compiled.
         seed: Integer.
-        max_cost: The most that an inner step may cost, in operations as
-            `Cost.step` counts them; others are drawn in place of what costs
-            more. None: whatever is drawn.
+        max_cost: Largest cost of an inner step, in operations as counted by
+            `Cost.step`. Samples that cost more are replaced by other samples.
+            None: no limit.
     """
     check_integer("shapes", shapes, 1)
     check_integer("seed", seed, 0)
@@ -190,7 +202,7 @@ def sample_mixture(families=None, shapes=1, seed=0, max_cost=None):
 
 
 def _samples(family, shapes, seed, max_cost):
-    """`shapes` tasks of a family with names of their own."""
+    """`shapes` tasks of a family with different names."""
     found = {}
     first = seed * _MOST_SAMPLES
     for number in range(first, first + _MOST_SAMPLES):
@@ -201,6 +213,6 @@ def _samples(family, shapes, seed, max_cost):
             return list(found.values())
     raise ValueError(
         f"`max_cost` must let {shapes} of {_MOST_SAMPLES} samples of "
-        f"{family.name!r} through. Received: max_cost={max_cost}, which "
-        f"{len(found)} keep to"
+        f"{family.name!r} through. Received: max_cost={max_cost}; only "
+        f"{len(found)} are within it"
     )

@@ -1,7 +1,7 @@
-"""Losses of different tasks on one scale, bounded and finite.
+"""Normalizers: losses of different tasks on one scale, bounded and finite.
 
-From chance, the entropy of the data, or the loss at the start: never from a
-run of a hand-designed optimizer, none of which may enter self-training.
+The scale comes from chance, the entropy of the data or the loss at the start,
+never from a run of a hand-designed optimizer: none may enter self-training.
 """
 
 import dataclasses
@@ -18,12 +18,15 @@ _START_SEED = 19_112
 
 @dataclasses.dataclass(frozen=True)
 class Normalizer:
-    """`(loss - floor) / unit` in [0, ceiling]; what is not finite is ceiling.
+    """`(loss - floor) / unit`, clipped to [0, ceiling].
+
+    A loss that is not finite becomes the ceiling.
 
     Args:
-        floor: The least loss there can be, or 0.
-        unit: What 1.0 means: such as the loss of guessing, less the floor.
-        ceiling: Of what comes out.
+        floor: The least possible loss, or 0.
+        unit: The loss above the floor that becomes 1.0, such as that of
+            guessing.
+        ceiling: Upper bound of the normalized loss.
     """
 
     floor: float = 0.0
@@ -36,26 +39,26 @@ class Normalizer:
         check_number("ceiling", self.ceiling, "(0, inf)")
 
     def __call__(self, loss):
-        """The normalised loss of a tensor of losses."""
+        """Normalizes a tensor of losses."""
         if (self.floor, self.unit) != (0.0, 1.0):
             loss = (loss - self.floor) / self.unit
         loss = tf.where(tf.math.is_finite(loss), loss, self.ceiling)
         return tf.clip_by_value(loss, 0.0, self.ceiling)
 
     def resolve(self, task):
-        """This, whatever the task."""
+        """This normalizer: it does not depend on the task."""
         del task
         return self
 
 
 @dataclasses.dataclass(frozen=True)
 class FromStart:
-    """A `Normalizer` to which 1.0 is a task's median loss at the start.
+    """A `Normalizer` for which 1.0 is a task's median loss at the start.
 
     Args:
-        floor: The least loss there can be, or 0.
+        floor: The least possible loss, or 0.
         ceiling: As for `Normalizer`.
-        problems: How many problems' initial losses are measured.
+        problems: Number of problems whose initial losses are measured.
     """
 
     floor: float = 0.0
@@ -72,17 +75,22 @@ class FromStart:
         if not math.isfinite(start) or start <= self.floor:
             raise ValueError(
                 f"The loss of task {task.name!r} at the start must be finite "
-                f"and above `floor`={self.floor}, to be the unit of its "
-                f"normaliser. Received: {start}; give a "
+                f"and above `floor`={self.floor}, because it is the unit of "
+                f"the normalizer. Received: {start}; pass a "
                 "`tasks.Normalizer(floor, unit, ceiling)`"
             )
-        # Rounded, so that other builds of TensorFlow have the same.
+        # Rounded, so that other builds of TensorFlow get the same unit.
         unit = float(f"{start - self.floor:.3g}")
         return Normalizer(self.floor, unit, self.ceiling)
 
 
+def in_nats(num_classes):
+    """A `Normalizer` in nats, up to twice the loss of guessing."""
+    return Normalizer(ceiling=2.0 * math.log(max(2, num_classes)))
+
+
 def chance(num_classes, ceiling=2.0):
-    """1.0 is the cross-entropy of guessing among classes or tokens."""
+    """A `Normalizer` for which 1.0 is the cross-entropy of guessing."""
     return Normalizer(0.0, math.log(num_classes), ceiling)
 
 

@@ -1,7 +1,7 @@
-"""The registry of tasks: name -> function that builds one, and its family.
+"""The registry: functions that build tasks, and families of tasks, by name.
 
-A family is a distribution over tasks: what builds one from a configuration,
-and what draws a configuration for a seed.
+A family is a distribution over tasks: a function that draws a configuration
+for a seed, and a function that builds a task from a configuration.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from keras_lopt.checks import check_integer, near_name
 from keras_lopt.tasks.sampling import Sampler
+from keras_lopt.tasks.task import Task
 
 _BUILDERS = {}
 _FAMILIES = {}
@@ -20,74 +21,81 @@ class Family:
     """A distribution over tasks.
 
     Args:
-        name: Of the family.
-        build: Function from a configuration, as keywords, to a `Task`.
-        draw: Function from a `Sampler` to a configuration.
+        name: Name of the family.
+        build: Function that takes a configuration as keyword arguments and
+            returns a `Task`.
+        draw: Function that draws a configuration with a `Sampler`.
     """
 
     name: str
-    build: Callable
-    draw: Callable
+    build: Callable[..., Task]
+    draw: Callable[[Sampler], dict]
 
-    def sample_config(self, seed):
-        """The configuration of a seed: arguments of `build`, JSON types."""
+    def sample_config(self, seed: int) -> dict:
+        """The configuration for a seed: arguments of `build`, as JSON types."""
         check_integer("seed", seed, 0)
         return self.draw(Sampler(self.name, seed))
 
-    def sample(self, seed):
-        """The `Task` of a seed."""
+    def sample(self, seed: int) -> Task:
+        """The `Task` for a seed."""
         return self.build(**self.sample_config(seed))
 
 
 def register(function):
-    """Decorator: makes a task known by its function's name."""
+    """Decorator: lets `get` build a task by the name of its function."""
     _BUILDERS[function.__name__] = function
     return function
 
 
-def register_family(draw):
-    """Decorator of a builder: makes it a family whose samples `draw` draws."""
+def register_family(draw, name=None):
+    """Decorator: makes a family of a function that builds tasks.
+
+    Args:
+        draw: Function that draws a configuration with a `Sampler`.
+        name: Name of the family; default: the function's name.
+    """
 
     def decorate(function):
-        name = function.__name__
-        _FAMILIES[name] = Family(name, function, draw)
-        return register(function)
+        key = name or function.__name__
+        _FAMILIES[key] = Family(key, function, draw)
+        _BUILDERS[key] = function
+        return function
 
     return decorate
 
 
-def names():
-    """Sorted names of all that `get` builds."""
+def names() -> list[str]:
+    """Sorted names of all tasks and families that `get` builds."""
     return sorted(_BUILDERS)
 
 
-def families():
+def families() -> list[str]:
     """Sorted names of the families, which can be sampled."""
     return sorted(_FAMILIES)
 
 
-def family(name):
-    """The `Family` of a name."""
+def family(name: str) -> Family:
+    """The `Family` with a name, one of `tasks.registry.families()`."""
     _check_name(name, families(), "families that can be sampled")
     return _FAMILIES[name]
 
 
-def get(name, **config):
-    """Builds a task of the family `name`.
+def get(name: str, **config: object) -> Task:
+    """Builds a task by name.
 
     Args:
         name: One of `tasks.names()`.
-        **config: Arguments of the family's function.
+        **config: Arguments of the function that builds it.
 
     Raises:
-        ValueError: Unknown family or argument, or a value that it refuses.
+        ValueError: Unknown name or argument, or a value that is refused.
     """
-    _check_name(name, names(), "task families")
+    _check_name(name, names(), "tasks")
     known = list(inspect.signature(_BUILDERS[name]).parameters)
     unknown = sorted(set(config) - set(known))
     if unknown:
         raise ValueError(
-            f"Task family {name!r} has the arguments {known}. "
+            f"Arguments of task {name!r} must be among {known}. "
             f"Received: {unknown}"
         )
     return _BUILDERS[name](**config)

@@ -1,8 +1,8 @@
-"""The vocabulary that task families draw their configurations with.
+"""The sampler with which task families draw their configurations.
 
 The distributions are TaskSet's (Metz, Maheswaranathan, Sun, Freeman, Poole,
-Sohl-Dickstein 2020, arXiv 2002.11887). Only `random()` of Python's generator
-is used: its numbers are the same in all versions of Python.
+Sohl-Dickstein 2020, arXiv 2002.11887). Of Python's generator only `random()` is
+used, because its numbers are the same in all versions of Python.
 """
 
 import math
@@ -23,7 +23,7 @@ ACTIVATIONS = {
 _SCALED = {
     "random_uniform": ("RandomUniform", lambda s: {"minval": -s, "maxval": s}),
     "random_normal": ("RandomNormal", lambda s: {"stddev": s}),
-    # TaskSet's code takes a plain normal for this one; Keras's is truncated.
+    # TaskSet's code uses a plain normal here; Keras's is truncated.
     "truncated_normal": ("TruncatedNormal", lambda s: {"stddev": s}),
     "variance_scaling": ("VarianceScaling", lambda s: {"scale": s}),
 }
@@ -41,7 +41,7 @@ class Sampler:
     """Draws the numbers and choices of one configuration.
 
     Args:
-        name: Of the family; families have independent numbers.
+        name: Name of the family; families have independent random numbers.
         seed: Integer.
     """
 
@@ -49,31 +49,31 @@ class Sampler:
         self._random = random.Random(f"{name}/{seed}").random
 
     def uniform(self, low, high):
-        """A number, uniform."""
+        """A uniform number in [low, high)."""
         return low + (high - low) * self._random()
 
     def log_float(self, low, high):
-        """A number, log-uniform."""
+        """A log-uniform number in [low, high)."""
         return math.exp(self.uniform(math.log(low), math.log(high)))
 
     def log_int(self, low, high):
-        """An integer in [low, high], log-uniform and rounded."""
+        """A log-uniform number in [low, high], rounded to an integer."""
         return round(self.log_float(low, high))
 
     def integer(self, low, high):
-        """An integer in [low, high], uniform."""
+        """A uniform integer in [low, high]."""
         return min(high, low + int((high - low + 1) * self._random()))
 
     def chance(self, probability):
-        """True with a probability."""
+        """True with this probability."""
         return self._random() < probability
 
     def choice(self, options):
-        """One of some options, all as likely."""
+        """One of several options, all equally likely."""
         return options[self.integer(0, len(options) - 1)]
 
     def weighted(self, weights):
-        """A key of a dict of weights."""
+        """A key of a dict, with probabilities in proportion to the values."""
         left = self._random() * sum(weights.values())
         for option, weight in weights.items():
             left -= weight
@@ -82,17 +82,17 @@ class Sampler:
         return option
 
     def widths(self, depths, low, high):
-        """A tuple of log-uniform widths, as many as one of `depths`."""
+        """A tuple of log-uniform widths; its length is one of `depths`."""
         return tuple(
             self.log_int(low, high) for _ in range(self.choice(depths))
         )
 
     def activation(self):
-        """Name of an activation, for `layers.activation`."""
+        """The name of an activation, for `layers.activation`."""
         return self.weighted(ACTIVATIONS)
 
     def initializer(self):
-        """A Keras initializer: a name, or its configuration as a dict."""
+        """A Keras initializer: its name, or its configuration as a dict."""
         name = self.weighted(_INITIALIZERS)
         if name not in _SCALED:
             return name
@@ -101,7 +101,7 @@ class Sampler:
         return {"class_name": class_name, "config": config(scale)}
 
     def variation(self, labels=False):
-        """What differs between the problems of one task, for `Variation`.
+        """Arguments of `Variation`: what differs between a task's problems.
 
         Args:
             labels: Whether there are class numbers to permute.

@@ -1,13 +1,14 @@
-"""Named, frozen lists of tasks to train on or to be compared on.
+"""Suites: named, frozen lists of tasks to train or to compare optimizers on.
 
-A suite never changes: results on it can be compared. New tasks make a new
-suite.
+A suite never changes, so that results on it stay comparable. New tasks go into
+a new suite.
 """
 
 import dataclasses
 import types
 
 from keras_lopt.tasks import registry
+from keras_lopt.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,9 +16,9 @@ class Entry:
     """A task of a suite.
 
     Args:
-        family: Name, as for `tasks.get`.
-        config: Its arguments.
-        horizon: Inner steps of a run.
+        family: Name of a task, as for `tasks.get`.
+        config: Arguments of the task.
+        horizon: Number of inner steps per run.
         seeds: Numbers of the problems.
     """
 
@@ -26,8 +27,8 @@ class Entry:
     horizon: int = 200
     seeds: tuple[int, ...] = (0, 1, 2)
 
-    def task(self):
-        """The `tasks.Task`."""
+    def task(self) -> Task:
+        """Builds the `tasks.Task`."""
         return registry.get(self.family, **self.config)
 
 
@@ -42,7 +43,8 @@ _TINY = (
     _entry("quadratic", 20, 1, size=4),
     _entry(
         "conv_pooling",
-        *(20, 1),
+        20,
+        1,
         channels=(4,),
         padding=("same",),
         data="digits4",
@@ -95,13 +97,13 @@ _TFDS = (
 _SUITES = {"tiny": _TINY, "standard": _STANDARD, "tfds": _TFDS}
 
 
-def names():
+def names() -> list[str]:
     """Sorted names of all suites."""
     return sorted(_SUITES)
 
 
-def get(name):
-    """The entries of a suite, a tuple of `Entry`."""
+def get(name: str) -> tuple[Entry, ...]:
+    """The entries of the suite with a name."""
     if name not in _SUITES:
         raise ValueError(
             f"`name` must be one of the suites {names()}. Received: {name=}"

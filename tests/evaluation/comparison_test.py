@@ -1,35 +1,18 @@
-"""Comparison: metrics on curves that are known, and a small real one."""
+"""Comparison with tuned Adam: metrics of curves that are known."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
-from keras_lopt import LearnedOptimizer, checkpoints, evaluation, rules, tasks
+from keras_lopt import evaluation
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import report
-from keras_lopt.evaluation.curves import Curve
 
+#: Number of steps of the fixture `known`.
 STEPS = 6
-
-
-def curve(start, decay=0.5, test_loss=0.1):
-    return Curve(start * decay ** np.arange(STEPS), test_loss, 0.9)
-
-
-@pytest.fixture
-def known():
-    return evaluation.Comparison(
-        "known",
-        STEPS,
-        ours=[curve(1.0, test_loss=0.3), curve(2.0, test_loss=0.1)],
-        adam={
-            0.1: [curve(1.5, test_loss=0.5), curve(1.5, test_loss=0.5)],
-            0.01: [curve(9.0, test_loss=0.2), curve(9.0, test_loss=0.2)],
-            1.0: [curve(np.nan), curve(1.0)],
-        },
-    )
+#: Mean of its training losses that start at 1.0.
+MEAN = np.mean(0.5 ** np.arange(STEPS))
 
 
 def test_adam_is_tuned_for_each_metric_and_divergence_never_wins(known):
@@ -39,20 +22,59 @@ def test_adam_is_tuned_for_each_metric_and_divergence_never_wins(known):
     assert rate == min(tests, key=lambda r: np.mean(tests[r]))
 
 
+def test_adam_that_always_diverges_is_refused(known, curve):
+    adam = {0.5: [curve(np.nan)], 1.0: [curve(np.inf)]}
+    known = dataclasses.replace(known, adam=adam)
+    with pytest.raises(
+        ValueError,
+        match="`rates` must have a learning rate with which Adam's "
+        r"`mean_train_loss` is finite. Received: rates=\(0.5, 1.0\)",
+    ):
+        known.row("mean_train_loss")
+
+
 def test_row_counts_seeds_and_pairs_differences(known):
     row = known.row("mean_train_loss")
-    mean = np.mean(0.5 ** np.arange(STEPS))
-    assert row["ours"] == pytest.approx(1.5 * mean)
+    assert row["ours"] == pytest.approx(1.5 * MEAN)
     assert row["difference"] == pytest.approx(0.0)
-    assert row["difference_error"] == pytest.approx(0.5 * mean)
+    assert row["difference_error"] == pytest.approx(0.5 * MEAN)
     assert (row["seeds"], row["seeds_better"]) == (2, 1)
     assert report.verdict(row) == "equal"
+
+
+def test_row_has_the_numbers_of_the_best_learning_rate(known):
+    known.adam.pop(1.0)
+    expected = {
+        "benchmark": "known",
+        "steps": STEPS,
+        "metric": "test_loss",
+        "ours": 0.2,
+        "ours_error": 0.1,
+        "adam": 0.2,
+        "adam_error": 0.0,
+        "adam_learning_rate": 0.01,
+        "difference": 0.0,
+        "difference_error": 0.1,
+        "seeds": 2,
+        "seeds_better": 1,
+    }
+    row = known.row("test_loss")
+    assert list(row) == list(expected)
+    assert row == pytest.approx(expected)
+
+
+def test_a_diverged_run_is_never_better(known, curve):
+    diverged = dataclasses.replace(known, ours=[curve(np.nan)] * 2)
+    row = diverged.row("mean_train_loss")
+    assert np.isnan(row["difference"]) and row["seeds_better"] == 0
+    assert report.verdict(row) == "worse"
+    assert diverged.speed_up == 0.0
 
 
 @pytest.mark.parametrize(
     ("factor", "expected"), [(1.0, 1.0), (100.0, 0.0), (1e-9, 6.0)]
 )
-def test_speed_up(known, factor, expected):
+def test_speed_up_counts_steps_until_adams_final_loss(known, factor, expected):
     adam = known.adam[0.1]
     ours = [
         dataclasses.replace(c, train_losses=factor * c.train_losses)
@@ -65,72 +87,38 @@ def test_smooth_keeps_a_constant():
     np.testing.assert_allclose(comparisons.smooth(np.full(9, 2.5)), 2.5)
 
 
+def test_smooth_is_a_weighted_mean_of_the_losses_so_far():
+    weights = np.array([0.25, 0.5, 1.0])  # Decay 0.5, the latest weighs most.
+    losses = np.array([4.0, 1.0, 3.0])
+    expected = [
+        np.average(losses[: i + 1], weights=weights[2 - i :]) for i in range(3)
+    ]
+    np.testing.assert_allclose(comparisons.smooth(losses, 0.5), expected)
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [([3.0], 0.0), ([1.0, 3.0], 1.0), ([2.0, 2.0, 2.0, 6.0], 1.0)],
+)
+def test_standard_error_is_that_of_the_mean(sample, expected):
+    assert comparisons.standard_error(sample) == pytest.approx(expected)
+
+
+def test_values_and_mean_curve_are_over_problems(known):
+    values = comparisons.values(known.ours, "test_loss")
+    np.testing.assert_array_equal(values, [0.3, 0.1])
+    mean = comparisons.mean_curve(known.ours)
+    np.testing.assert_array_equal(mean, 1.5 * 0.5 ** np.arange(STEPS))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"seeds": 0}, "seeds=0"), ({"seeds": 1, "rates": (0.0,)}, "rates=")],
+    [
+        ({"seeds": 0}, "`seeds` must be >= 1.*seeds=0"),
+        ({"seeds": 1, "rates": (0.0,)}, "`rates` must be .*rates="),
+        ({"seeds": 1, "rates": ()}, r"`rates` must be .*rates=\(\)"),
+    ],
 )
-def test_compare_refuses(arguments, message):
+def test_bad_seeds_and_rates_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluation.compare("x", None, None, 5, **arguments)
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """A report of a rule that was never trained, and its rows."""
-    folder = tmp_path_factory.mktemp("run")
-    rule = rules.get("fused")
-    checkpoints.save(
-        folder / "best.safetensors", rule, rule.init_theta(0), {"outer_step": 7}
-    )
-    (folder / "history.csv").write_text(
-        "generation,outer_step,best_score,median_score,worst_score,"
-        "best_train_loss,accepted_fraction\n"
-        "0,0,2.3,2.4,2.6,2.3,1.0\n1,10,1.3,1.9,2.4,1.2,0.5\n"
-    )
-    problem = evaluation.Problem(
-        "tiny", lambda: tasks.digits_mlp(4, (4,), batch_size=8), num_steps=5
-    )
-    rows = evaluation.run(
-        str(folder),
-        str(folder / "report"),
-        problems=[problem],
-        seeds=2,
-        rates=(0.01, 0.1),
-        controls={"a control": str(folder)},
-    )
-    return folder / "report", rows
-
-
-def test_report_is_one_page_that_needs_nothing_else(written):
-    folder, rows = written
-    page = (folder / "index.html").read_text()
-    assert page.count("data:image/png;base64,") == 2
-    assert "http" not in page.replace("<!doctype html>", "")
-    assert "7 outer steps" in page and "tiny" in page
-    assert (folder / "figure_1.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((folder / "summary.json").read_text()) == rows
-    assert len((folder / "summary.csv").read_text().splitlines()) == 3
-
-
-def test_rows_are_of_the_same_problems(written):
-    _, rows = written
-    assert [row["metric"] for row in rows] == ["mean_train_loss", "test_loss"]
-    for row in rows:
-        assert row["seeds"] == 2
-        assert row["difference"] == pytest.approx(row["ours"] - row["adam"])
-
-
-def test_missing_control_is_named(written):
-    with pytest.raises(FileNotFoundError, match="history.csv.*nowhere"):
-        evaluation.read_history("nowhere/history.csv")
-
-
-def test_runs_repeat_exactly_and_differ_between_problems():
-    rule = rules.get("fused")
-    optimizer = LearnedOptimizer(rule, rule.init_theta(0))
-    task = tasks.digits_mlp(4, (4,), batch_size=8)
-    trainee = evaluation.Trainee(task, optimizer, num_steps=4)
-    first, other, again = (trainee.train(i) for i in (0, 1, 0))
-    np.testing.assert_array_equal(first.train_losses, again.train_losses)
-    assert first.test_loss == again.test_loss
-    assert not np.allclose(first.train_losses, other.train_losses)

@@ -13,7 +13,9 @@ def tiny():
     return keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 
 
-def test_measures_and_writes_a_row_of_each(tmp_path, capsys):
+def test_every_optimizer_has_a_row_that_is_printed_and_written(
+    tmp_path, capsys
+):
     rows = evaluation.benchmark_fit(
         str(tmp_path),
         rule_names=("sgdm",),
@@ -43,7 +45,7 @@ def test_the_convnets_have_a_million_weights():
 @pytest.mark.parametrize(
     "argument, value", [("steps", 1), ("steps", 0), ("repeats", 0)]
 )
-def test_refuses_too_few(tmp_path, argument, value):
+def test_too_few_steps_or_repeats_are_refused(tmp_path, argument, value):
     with pytest.raises(ValueError, match=f"`{argument}` must be an integer"):
         evaluation.benchmark_fit(str(tmp_path), **{argument: value})
     assert not list(tmp_path.iterdir())

@@ -40,7 +40,7 @@ def _measured(tmp_path, capsys):
     return row
 
 
-def test_measures_where_a_core_spends_its_time(row):
+def test_one_core_has_shares_of_its_time(row):
     row = row(1)
     assert row["cores"] == 1
     shares = [row[f"share_of_{part}"] for part in meta_cost.PARTS]
@@ -48,7 +48,7 @@ def test_measures_where_a_core_spends_its_time(row):
     assert row["share_of_gradient"] > 0.0
 
 
-def test_measures_all_cores_of_the_process(row):
+def test_several_cores_have_no_shares(row):
     row = row(2)
     assert row["cores"] == 2
     assert row["share_of_gradient"] is None

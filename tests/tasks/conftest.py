@@ -9,13 +9,13 @@ import tensorflow as tf
 from keras_lopt import tasks
 from keras_lopt.tasks import Task, Variation, datasets
 
-#: Steps of a long draw: one number for all tests, one compiled draw.
+#: Steps of a long draw; one number for all tests, so that it compiles once.
 LONG = 30
 
 
 @pytest.fixture(scope="session")
 def digits_task():
-    """Callable: arguments of `Variation` -> a 4x4 digits task, made once."""
+    """Callable: arguments of `Variation` -> a task of 4x4 digits, made once."""
 
     @functools.cache
     def make(**variation):
@@ -33,7 +33,7 @@ def digits_task():
 
 @pytest.fixture
 def wine_task():
-    """Callable: layers -> wines classified by them and a dense layer of 3."""
+    """Callable: layers -> a task that classifies wines with these layers."""
     crossentropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def make(layers, loss=crossentropy, **arguments):
@@ -55,7 +55,7 @@ def problem_seeds():
 
 @pytest.fixture
 def draw(problem_seeds):
-    """Callable: task and split -> the two problems' first LONG batches."""
+    """Callable: task and split -> the first LONG batches of both problems."""
 
     def draw_long(task, split="train"):
         steps = tf.constant([0, 0])

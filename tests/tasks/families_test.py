@@ -1,4 +1,4 @@
-"""Every family: its samples, and its problems in all ways to run them."""
+"""Every family: its samples, and its problems run in all ways there are."""
 
 import json
 
@@ -12,10 +12,10 @@ from tests import binaries
 
 FAMILIES = tasks.registry.families()
 STEPS = 40
-#: Of these all ways to run, each of which compiles; of all families in
-#: bin/check_families.py.
+#: Families that are run in all ways, each of which is compiled. For all of them
+#: there is bin/check_families.py.
 KINDS = "conv_pooling", "losg", "mlp_vae", "nvp", "rnn_text"
-#: Keras's recurrent layers are loops, whose gradient is not vectorized.
+#: Recurrent layers of Keras are loops, whose gradients are not vectorized.
 LOOPS = "rnn_char_lm", "rnn_text", "rnn_word_lm"
 
 
@@ -35,7 +35,7 @@ def runs(request, command, made):
 
 @pytest.fixture(scope="module")
 def made():
-    """Dict from family to its `Runs`: compiled once."""
+    """Dict from a family to its `Runs`, so that each is compiled once."""
     return {}
 
 
@@ -45,7 +45,7 @@ def mapped(runs):
     return np.stack([runs.mapped(problem) for problem in range(2)])
 
 
-def test_the_families_are_those_that_are_documented():
+def test_all_documented_families_are_registered():
     assert set(FAMILIES) == {
         *("mlp", "mlp_ae", "mlp_vae", "conv_pooling", "conv_fc", "resnet"),
         *("nvp", "maf", "quadratic", "losg", "random_data", "rnn_text"),
@@ -55,7 +55,7 @@ def test_the_families_are_those_that_are_documented():
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_samples_are_json_repeat_and_differ(name):
+def test_samples_are_json_and_repeat_for_a_seed_and_differ_between_seeds(name):
     family = tasks.family(name)
     configs = [family.sample_config(seed) for seed in range(20)]
     texts = [json.dumps(config) for config in configs]
@@ -64,20 +64,20 @@ def test_samples_are_json_repeat_and_differ(name):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_samples_build_and_start_finite(name, command):
+def test_samples_build_and_their_losses_start_finite(name, command):
     assert command.check_samples(name, 1) == []
 
 
-def test_problems_start_from_values_of_their_own(runs):
+def test_problems_start_from_different_values(runs):
     variables = runs.task.model.trainable_variables
     first, other = (runs.task.begin(tf.constant([7, i]))[0] for i in range(2))
     varying = 0
     for variable, value, another in zip(variables, first, other):
         if np.unique(value).size <= 2 and np.array_equal(value, another):
-            continue  # Zeros, ones: not random.
+            continue  # Zeros or ones are not random.
         varying += 1
-        # A bank's problems may draw the same, but not all of their values.
-        # Of many single-precision values a few are alike by chance.
+        # Problems may draw the same values from a bank, but not all of them.
+        # Of many single-precision numbers a few are equal by chance.
         initializer = runs.task._initializers[id(variable)]
         most = 1.0 if isinstance(initializer, FromBank) else 0.01
         assert np.mean(np.isin(value, another)) <= most
@@ -97,10 +97,10 @@ def test_two_replicas_have_the_losses_of_one(runs, mapped):
 
 
 @pytest.mark.parametrize("runs", KINDS, indirect=True)
-def test_runs_at_once_have_the_losses_of_runs_in_turn(runs, mapped):
+def test_vectorized_runs_have_the_losses_of_mapped_runs(runs, mapped):
     assert runs.task.vectorizes != runs.task.name.startswith(LOOPS)
     if runs.task.vectorizes:
-        # The last, smallest rate: larger ones amplify rounding.
+        # The smallest rate, because larger ones amplify rounding.
         losses = runs.vectorized()[-1]
         assert losses == pytest.approx(mapped[0, -1], rel=1e-4)
 
@@ -111,7 +111,7 @@ def test_fit_takes_the_steps_of_the_inner_run(runs, mapped):
 
 
 def starting(task):
-    """Losses of the two problems before a step, means over some batches."""
+    """Losses of two problems before any step, averaged over batches."""
     seeds = tf.constant([[7, 0], [7, 1]])
     batches = task.draw_batches(seeds, tf.constant([0, 0]), 4, "train")
     return [
@@ -121,7 +121,7 @@ def starting(task):
 
 
 def first_loss(task, seeds, batches, problem, step):
-    """The loss of a problem's first values on the batch of a step."""
+    """The loss of a problem's initial values on the batch of a step."""
     params, state = task.begin(seeds[problem])
     batch = tf.nest.map_structure(lambda b: b[problem, step], batches)
     return task.train_loss(params, state, batch, seeds[problem])[0]

@@ -1,4 +1,4 @@
-"""Fresh values of a model's weights, by its Keras initializers."""
+"""Fresh initial values by the Keras initializers of a model's weights."""
 
 import functools
 import math
@@ -54,11 +54,11 @@ def draw(initializer, num_problems=PROBLEMS):
             3.0,
             math.sqrt(3.0),
         ),
-        # Those of the families: a quadratic form's matrix.
+        # An initializer of a family: the matrix of a quadratic form.
         (RandomMatrix("normal", (0.0, 1.5)), 9.0, 1.5),
         (RandomMatrix("uniform", (-0.5, 0.5)), 0.5, 0.5 / math.sqrt(3.0)),
     ],
-    # The same in every process that runs tests.
+    # Ids that are equal in every process that runs tests.
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_random_values_are_distributed_as_keras_says(name, bound, std):
@@ -67,11 +67,11 @@ def test_random_values_are_distributed_as_keras_says(name, bound, std):
     assert 0.8 * min(bound, 4 * std) < np.abs(values).max() <= bound
     assert abs(values.mean()) < 4 * std / math.sqrt(values.size)
     assert values.std() == pytest.approx(std, rel=0.02)
-    # Every entry, not just all of them together, varies between problems.
+    # Every single entry varies between problems.
     np.testing.assert_allclose(values.std(axis=0), std, rtol=0.35)
 
 
-def test_log_uniform_values_are():
+def test_log_uniform_values_are_uniform_in_their_logarithm():
     logs = np.log10(draw(initialization.LogUniform(0.01, 100.0), 50))
     counts = np.histogram(logs, bins=8, range=(-2.0, 2.0))[0]
     assert counts.sum() == logs.size
@@ -86,7 +86,7 @@ def test_log_uniform_values_are():
     ],
     ids=["choice", "bank"],
 )
-def test_what_is_chosen_is_chosen_uniformly(initializer):
+def test_choices_are_uniform(initializer):
     values, counts = np.unique(draw(initializer), return_counts=True)
     np.testing.assert_array_equal(values, [0.0, 1.0, 2.0, 3.0])
     share = counts / counts.sum()
@@ -111,7 +111,7 @@ def test_constant_values_are_constant(name, value):
     np.testing.assert_array_equal(draw(name, 3), np.full((3, *SHAPE), value))
 
 
-def test_an_initializer_is_used_as_it_is_configured():
+def test_the_configuration_of_an_initializer_is_kept():
     initializer = keras.initializers.RandomUniform(2.0, 3.0, seed=7)
     values = draw(initializer, 20)
     assert 2.0 <= values.min() < 2.02 and 2.98 < values.max() <= 3.0
@@ -136,7 +136,7 @@ def test_every_weight_of_nested_models_is_found():
     assert kinds == ["GlorotUniform", "Zeros", "Ones", "Zeros", "Ones", "Zeros"]
 
 
-def test_a_layer_must_say_how_its_weights_begin():
+def test_a_layer_without_an_initializer_attribute_is_refused():
     class Scale(keras.layers.Layer):
         def build(self, input_shape):
             self.factor = self.add_weight(name="factor", shape=())
@@ -155,14 +155,14 @@ def test_a_layer_must_say_how_its_weights_begin():
 
 
 def call(layer, shape, **arguments):
-    """The model that calls a layer with an input of a shape, on itself too."""
+    """The model that calls a layer; `arguments` get the same input."""
     inputs = keras.Input(shape)
     arguments = {key: inputs for key in arguments}
     return keras.Model(inputs, layer(inputs, **arguments))
 
 
 def attend(layer, shape):
-    """The model of an attention layer that takes a list."""
+    """The model of an attention layer, which takes a list."""
     inputs = keras.Input(shape)
     return keras.Model(inputs, layer([inputs, inputs]))
 
@@ -182,7 +182,7 @@ uniform = {
     "class_name": "RandomUniform",
     "config": {"minval": 0.5, "maxval": 1.5},
 }
-#: Name -> function that builds the layer's model anew.
+#: Name -> function that builds a new model with the layer.
 LAYERS = {
     "SimpleRNN": lambda: recurrent(layers.SimpleRNN(16)),
     "GRU": lambda: recurrent(layers.GRU(16)),
@@ -253,7 +253,7 @@ LAYERS = {
 
 
 def values_of_keras(name, count=4):
-    """What Keras gives a layer's weights in several models, [count, ...]."""
+    """Initial weights by Keras itself, stacked over models [count, ...]."""
     keras.utils.set_random_seed(0)
     models = [LAYERS[name]() for _ in range(count)]
     weights = zip(*(model.weights for model in models))
@@ -276,7 +276,7 @@ def test_layers_begin_as_in_keras(name):
         )
         assert values.shape == expected.shape, variable.path
         assert values.dtype == expected.dtype, variable.path
-        varies = np.ptp(expected, axis=0) > 0  # Or Keras has a constant there.
+        varies = np.ptp(expected, axis=0) > 0  # Else Keras has a constant.
         np.testing.assert_array_equal(np.ptp(values, axis=0) > 0, varies)
         np.testing.assert_array_equal(values[:, ~varies], expected[:, ~varies])
         if not np.any(varies):
@@ -289,7 +289,7 @@ def test_layers_begin_as_in_keras(name):
         assert np.abs(values).max() == pytest.approx(largest, rel=0.35)
 
 
-def test_a_forget_bias_is_that_of_every_problem():
+def test_the_forget_bias_is_one_in_every_problem():
     cell = LAYERS["LSTM, random bias"]().layers[1].cell
     initializer = initialization.UnitForgetBias(cell.bias_initializer)
     first, other = (
@@ -301,7 +301,7 @@ def test_a_forget_bias_is_that_of_every_problem():
     assert len(np.unique(parts)) == 5 * 64
 
 
-def test_a_seed_tensor_counts_its_uses():
+def test_each_use_of_a_seed_tensor_gives_another_seed():
     seed = tf.constant([1, 2])
     first, again = (
         initialization.TensorSeed(seed),

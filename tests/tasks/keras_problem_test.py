@@ -1,4 +1,4 @@
-"""One formula: `model.fit` takes the steps of the inner run."""
+"""Problems as Keras models: `fit` takes the steps of the inner run."""
 
 import functools
 
@@ -85,12 +85,12 @@ def test_reparametrized_model_is_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(loaded(x), model(x))
 
 
-def test_only_a_task_that_varies_it_is_reparametrized():
+def test_a_task_without_reparametrization_has_a_plain_model():
     model = keras_problem.problem_model(make_task("plain"))
     assert not isinstance(model, keras_problem.Reparametrized)
 
 
-def test_problems_differ_and_repeat():
+def test_problems_differ_between_seeds_and_repeat_for_a_seed():
     task = make_task("varied")
     model = keras_problem.problem_model(task)
 
@@ -147,7 +147,7 @@ def test_num_steps_must_be_positive(num_steps):
         keras_problem.problem_batches(task, SEED, num_steps)
 
 
-def test_model_must_be_the_tasks():
+def test_the_model_of_another_task_is_refused():
     model = keras_problem.problem_model(make_task("wine"))
     with pytest.raises(ValueError, match="`model` must be from `problem_model"):
         keras_problem.load_problem(make_task("plain"), model, SEED)

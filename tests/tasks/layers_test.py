@@ -32,7 +32,7 @@ def test_every_choice_is_drawn():
     assert counts.min() > 70
 
 
-def test_the_layer_is_saved_and_loaded(tmp_path):
+def test_a_varied_activation_is_saved_and_loaded(tmp_path):
     model = keras.Sequential([keras.Input((4,)), VariedActivation(ACTIVATIONS)])
     model.layers[0].choice.assign(2)
     model.save(tmp_path / "model.keras")
@@ -41,7 +41,7 @@ def test_the_layer_is_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(loaded(inputs), model(inputs))
 
 
-def test_choices_survive_their_config():
+def test_a_random_choice_survives_its_config():
     copy = RandomChoice.from_config(RandomChoice(3, seed=4).get_config())
     assert (copy.count, copy.seed) == (3, 4)
 
@@ -80,7 +80,9 @@ def second_order(layer, inputs, is_compiled):
 @pytest.mark.parametrize("use_bias", [True, False])
 @pytest.mark.parametrize("activation", [None, "tanh"])
 @pytest.mark.parametrize("shape", [(5, 3), (5, 2, 3)])
-def test_dense_is_that_of_keras(rng, shape, activation, use_bias, is_compiled):
+def test_dense_has_the_outputs_and_gradients_of_keras(
+    rng, shape, activation, use_bias, is_compiled
+):
     config = {"activation": activation, "use_bias": use_bias}
     ours, keras_s = Dense(4, **config), keras.layers.Dense(4, **config)
     inputs = tf.constant(rng.normal(size=shape), tf.float32)
@@ -94,8 +96,8 @@ def test_dense_is_that_of_keras(rng, shape, activation, use_bias, is_compiled):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_the_gradient_of_dense_has_products_of_rows():
-    """None of a transposed factor, which are slow in XLA's own loops."""
+def test_the_gradient_of_dense_multiplies_row_major_matrices():
+    """Products with transposed factors are slow in XLA's own loops."""
     layer, inputs = Dense(4), tf.ones([5, 3])
     layer.build(inputs.shape)
 

@@ -1,4 +1,4 @@
-"""Mixtures: what is one, which task an outer step uses, how one is made."""
+"""Mixtures: their weights, the task of an outer step, how to make one."""
 
 import numpy as np
 import pytest
@@ -9,17 +9,17 @@ from keras_lopt.tasks import Mixture
 
 @pytest.fixture(scope="module")
 def small():
-    """A task that costs little."""
+    """A cheap task."""
     return tasks.get("quadratic", size=2)
 
 
 @pytest.fixture(scope="module")
 def large():
-    """A task that costs much."""
+    """An expensive task."""
     return tasks.get("quadratic", size=200)
 
 
-def test_a_task_alone_is_a_mixture(small):
+def test_a_task_alone_becomes_a_mixture_of_one(small):
     mixture = Mixture.of(small)
     assert mixture.tasks == (small,)
     assert mixture.name == small.name
@@ -38,7 +38,7 @@ def test_description_has_tasks_and_weights(small, large):
     }
 
 
-def test_time_is_shared_out_by_weight(small, large):
+def test_weights_are_shares_of_the_time(small, large):
     costs = [tasks.task_cost(task).step for task in (small, large)]
     assert costs[1] > 3 * costs[0]
     for weights in ((1.0, 1.0), (1.0, 3.0)):
@@ -57,31 +57,31 @@ def test_draws_follow_from_seed_and_number(small, large):
 
 
 BAD = [
-    ([], None, r"`tasks` must be one or more .*tasks=\[\]"),
-    (["mlp"], None, r"`tasks` must be one or more .*'mlp'"),
-    (0, None, "`tasks` must be one or more .*tasks=0"),
+    ([], None, r"`tasks` must be a list of one or more .*tasks=\[\]"),
+    (["mlp"], None, r"`tasks` must be a list of one or more .*'mlp'"),
+    (0, None, "`tasks` must be a list of one or more .*tasks=0"),
     (1, (0.0,), "`weights` must be 1 finite numbers .*weights="),
     (1, (-1.0,), "`weights` must be .*-1.0"),
     (1, (1.0, 2.0), "`weights` must be 1 finite numbers"),
     (1, 2.0, "`weights` must be"),
-    (2, None, r"names of their own.* more than once: \['quadratic_2_"),
+    (2, None, r"different names.* more than once: \['quadratic_2_"),
 ]
 
 
 @pytest.mark.parametrize("given, weights, message", BAD)
-def test_refuses(small, given, weights, message):
+def test_bad_tasks_and_weights_are_refused(small, given, weights, message):
     if given in (1, 2):
         given = [small] * given
     with pytest.raises(ValueError, match=message):
         Mixture(given, weights)
 
 
-def test_only_a_task_is_a_mixture_of_one():
+def test_only_a_task_becomes_a_mixture():
     with pytest.raises(ValueError, match="`task` must be .*task='mlp'"):
         Mixture.of("mlp")
 
 
-def test_equal_configurations_are_one_task():
+def test_equal_configurations_become_one_task_with_both_weights():
     one, two = ("quadratic", {"size": 2}), ("quadratic", {"size": 3})
     mixture = tasks.listed_mixture([one, two, one], weights=(1.0, 2.0, 5.0))
     assert [task.num_params for task in mixture.tasks] == [2, 3]
@@ -91,16 +91,20 @@ def test_equal_configurations_are_one_task():
 @pytest.mark.parametrize(
     "configs, weights, message",
     [
-        ([], None, "`tasks` must be one or more"),
+        ([], None, "`tasks` must be a list of one or more"),
         (["mlp"], None, r"`configs` must be a list of pairs .*\['mlp'\]"),
         ([("mlp", 3)], None, "`configs` must be a list of pairs"),
         ({"mlp": {}}, None, "`configs` must be a list of pairs"),
         ([("mpl", {})], None, "Did you mean 'mlp'"),
-        ([("mlp", {"hid": 3})], None, "has the arguments .*'hid'"),
+        (
+            [("mlp", {"hid": 3})],
+            None,
+            "Arguments of task 'mlp' must be among .*'hid'",
+        ),
         ([("mlp", {}), ("mlp", {})], (1.0,), "`weights` must be 2 finite"),
     ],
 )
-def test_a_list_refuses(configs, weights, message):
+def test_bad_configurations_are_refused(configs, weights, message):
     with pytest.raises(ValueError, match=message):
         tasks.listed_mixture(configs, weights)
 
@@ -126,18 +130,19 @@ def test_samples_are_different_tasks_of_each_family():
     "arguments, message",
     [
         ({"families": ["mpl"]}, "Did you mean 'mlp'"),
-        ({"families": []}, "`tasks` must be one or more"),
+        ({"families": []}, "`tasks` must be a list of one or more"),
         ({"families": "mlp"}, "`families` must be a list of names"),
         ({"families": ["losg"], "shapes": 0}, "`shapes` must be"),
         ({"families": ["losg"], "seed": -1}, "`seed` must be"),
         (
             {"families": ["losg"], "max_cost": 5},
-            "`max_cost` must let 1 of 3 samples of 'losg' .*max_cost=5",
+            "`max_cost` must let 1 of 3 samples of 'losg' .*max_cost=5; only 0 "
+            "are within it",
         ),
-        ({"families": ["losg", "losg"]}, "names of their own"),
+        ({"families": ["losg", "losg"]}, "must have different names"),
     ],
 )
-def test_sampling_refuses(arguments, message, monkeypatch):
+def test_bad_arguments_of_sampling_are_refused(arguments, message, monkeypatch):
     monkeypatch.setattr("keras_lopt.tasks.mixture._MOST_SAMPLES", 3)
     with pytest.raises(ValueError, match=message):
         tasks.sample_mixture(**arguments)

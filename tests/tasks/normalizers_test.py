@@ -1,4 +1,4 @@
-"""Losses on one scale: bounded, finite, 1.0 where it should be."""
+"""Normalized losses: bounded, finite, 1.0 for guessing or at the start."""
 
 import numpy as np
 import pytest
@@ -8,19 +8,19 @@ from keras_lopt import tasks
 from keras_lopt.tasks import normalizers
 
 
-def test_losses_are_moved_scaled_and_bounded():
+def test_losses_are_shifted_scaled_and_bounded():
     normalizer = tasks.Normalizer(floor=-1.0, unit=2.0, ceiling=3.0)
     losses = tf.constant([-1.0, 1.0, -5.0, 100.0, np.nan, np.inf, -np.inf])
     expected = [0.0, 1.0, 0.0, 3.0, 3.0, 3.0, 3.0]
     np.testing.assert_allclose(normalizer(losses), expected)
 
 
-def test_guessing_is_one():
+def test_the_loss_of_guessing_becomes_one():
     guessing = tf.math.log(7.0)
     assert float(normalizers.chance(7)(guessing)) == pytest.approx(1.0)
 
 
-def test_the_start_is_one():
+def test_the_median_loss_at_the_start_becomes_one():
     task = tasks.get("losg", function="matyas")
     losses = normalizers.initial_losses(task, 9)
     assert len(np.unique(losses)) == 9
@@ -29,7 +29,7 @@ def test_the_start_is_one():
     assert task.describe()["normalizer"]["unit"] == task.normalizer.unit
 
 
-def test_the_start_must_be_above_the_floor():
+def test_a_floor_above_the_loss_at_the_start_is_refused():
     task = tasks.get("losg", function="matyas")
     with pytest.raises(ValueError, match="at the start must be finite and ab"):
         tasks.FromStart(floor=1e6).resolve(task)

@@ -1,4 +1,4 @@
-"""What a task's variation and its layers' states do to problems."""
+"""Problems: the effects of a variation and of the states of layers."""
 
 import keras
 import numpy as np
@@ -78,7 +78,7 @@ def test_activations_vary_between_problems(problem_seeds, first_batch):
     choices = np.array(drawn)  # [problems, layers]
     assert set(choices.ravel()) == {0.0, 1.0, 2.0}
     assert np.any(choices[:, 0] != choices[:, 1])
-    # The choice is what the problem computes with.
+    # The problem computes with its choice.
     seed = problem_seeds[0]
     params, batch = task.begin(seed)[0], first_batch(task, seed)
     losses = {

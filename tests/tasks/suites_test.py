@@ -1,4 +1,4 @@
-"""Suites, the cost of tasks, and the commands that show both."""
+"""Suites, the cost of tasks, and the commands that print them."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from keras_lopt import tasks
 from tests import binaries
 
 
-def test_suites_are_frozen_lists_of_tasks_that_there_are():
+def test_suites_are_frozen_and_their_tasks_exist():
     assert tasks.suites.names() == ["standard", "tfds", "tiny"]
     for name in tasks.suites.names():
         for entry in tasks.suites.get(name):
@@ -20,12 +20,12 @@ def test_suites_are_frozen_lists_of_tasks_that_there_are():
         tasks.suites.get("all")
 
 
-def test_the_tiny_suite_builds():
+def test_the_tasks_of_the_tiny_suite_are_small():
     for entry in tasks.suites.get("tiny"):
         assert entry.task().num_params < 400
 
 
-def test_cost_of_dense_layers_is_that_of_their_products():
+def test_the_cost_of_dense_layers_is_the_cost_of_their_products():
     cost = tasks.task_cost(tasks.digits_mlp(hidden=(200,), batch_size=500))
     products = 3 * 2 * 500 * (64 * 200 + 200 * 10)
     assert cost.params == 64 * 200 + 200 + 200 * 10 + 10
@@ -33,18 +33,18 @@ def test_cost_of_dense_layers_is_that_of_their_products():
     assert products < cost.flops < 1.1 * products
 
 
-def test_cost_of_a_loop_counts_its_steps():
+def test_the_cost_of_a_loop_counts_its_steps():
     short, long = (
         tasks.task_cost(
             tasks.get("rnn_word_lm", vocabulary=100, length=n, units=64)
         ).flops
         for n in (4, 12)
     )
-    # Keras traces one step more, before the loop.
+    # Keras traces one more step before the loop.
     assert long / short == pytest.approx(13 / 5, rel=0.1)
 
 
-def test_the_list_has_sizes_and_costs(capsys):
+def test_the_list_of_a_suite_has_sizes_and_costs(capsys):
     with binaries.loaded("list_tasks") as command:
         command._tasks.FLAGS(["list_tasks", "--suite=tiny"])
         command.main(["list_tasks"])
@@ -73,7 +73,7 @@ def test_the_tasks_of_an_experiment_are_listed(capsys):
         (["--gin_file=tiny.gin", "--suite=tiny"], "--gin_file, one of them"),
     ],
 )
-def test_what_says_of_no_tasks_is_refused(arguments, message):
+def test_a_command_line_without_tasks_is_refused(arguments, message):
     with binaries.loaded("list_tasks") as command:
         command._tasks.FLAGS(["list_tasks", *arguments])
         with pytest.raises(command.app.UsageError) as caught:
@@ -81,7 +81,7 @@ def test_what_says_of_no_tasks_is_refused(arguments, message):
     assert message in str(caught.value)
 
 
-def test_steps_are_measured(capsys):
+def test_the_time_of_steps_is_measured(capsys):
     with binaries.loaded("time_tasks") as command:
         from keras_lopt import rules
 

@@ -1,4 +1,4 @@
-"""Tasks of users' own models, losses and data."""
+"""Tasks with users' own models, losses and data."""
 
 import pathlib
 import re
@@ -10,7 +10,6 @@ import tensorflow as tf
 from keras import layers, ops
 
 from keras_lopt import LearnedOptimizer, rules, tasks
-from keras_lopt.tasks import user
 from tests.both_ways import fit_losses, inner_losses
 
 RULE = rules.get("fused", hidden_units=2, hidden_layers=1, step_mult=0.1)
@@ -19,7 +18,7 @@ README = pathlib.Path(__file__).parents[2] / "README.md"
 
 
 def images(count=64):
-    """Images and their classes, of which the mean pixel tells."""
+    """Images and their classes, which depend on the mean pixel."""
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 3, count)
     pixels = (
@@ -47,7 +46,7 @@ def cnn_task():
 
 
 class Penalty(layers.Layer):
-    """Scales by a weight whose initializer it does not keep; adds a loss."""
+    """Scales inputs by a weight without a kept initializer; adds a loss."""
 
     def build(self, input_shape):
         self.gain = self.add_weight(
@@ -111,14 +110,14 @@ def test_fit_takes_the_steps_of_the_inner_run(name, request):
     np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_state_of_a_run_has_statistics_and_seeds(cnn_task):
+def test_the_state_of_a_run_starts_with_statistics_and_a_seed(cnn_task):
     _, (mean, variance, seed) = cnn_task.begin(tf.constant(SEED))
     np.testing.assert_array_equal(mean, np.zeros(4))
     np.testing.assert_array_equal(variance, np.ones(4))
     assert seed.shape == (2,)
 
 
-def test_bytes_are_seen_as_pixels_and_classes_are_not(cnn_task):
+def test_uint8_inputs_become_pixels_and_targets_stay_classes(cnn_task):
     inputs, targets = cnn_task.draw_batches(
         tf.constant([SEED]), tf.constant([0]), 1, "train"
     )
@@ -127,7 +126,7 @@ def test_bytes_are_seen_as_pixels_and_classes_are_not(cnn_task):
     assert set(np.unique(targets)) <= {0, 1, 2}
 
 
-def test_the_unit_of_losses_is_that_of_the_start(cnn_task):
+def test_the_unit_of_the_normalizer_is_the_loss_at_the_start(cnn_task):
     assert cnn_task.normalizer.floor == 0.0
     assert 0.8 < cnn_task.normalizer.unit < 4.0
     assert float(cnn_task.bounded(tf.constant(np.nan))) == 4.0
@@ -155,60 +154,6 @@ def test_a_model_may_add_all_of_its_loss():
     assert np.isfinite(task.normalizer.unit)
 
 
-def splits_of(data):
-    arrays = user.as_dataset(data)
-    return {split: size for split, (_, size) in arrays.splits.items()}
-
-
-def test_forms_of_data():
-    x, y = np.arange(20.0).reshape(10, 2), np.arange(10)
-    by_split = {"train": (x, y), "test": (x[:3], y[:3])}
-    assert splits_of((x, y)) == {
-        "train": 6,
-        "inner_valid": 1,
-        "outer_valid": 1,
-        "test": 2,
-    }
-    assert splits_of(by_split) == {"train": 10, "test": 3}
-    stream = tf.data.Dataset.from_tensor_slices((x, y))
-    dataset = user.as_dataset({"train": stream})
-    np.testing.assert_array_equal(dataset.inputs, x.astype(np.float32))
-    assert dataset.targets.dtype == np.int32
-
-
-@pytest.mark.parametrize(
-    "data, message",
-    [
-        ((1, 2, 3), "`data` must be a pair .*Received: tuple of 3"),
-        ("digits", "`data` must be a pair .*Received: str"),
-        (
-            tf.data.Dataset.range(3).repeat(),
-            "`data` must be finite.*without end",
-        ),
-        (
-            (np.zeros([4, 2]), np.zeros([3])),
-            "must be of the same examples",
-        ),
-        ((np.array(["a"] * 9), np.zeros(9)), "must be a NumPy array of float"),
-        (
-            tf.data.Dataset.range(1, 4).map(lambda n: (tf.ones([n]), n)),
-            "`data` must have examples of one shape.*Received: shapes",
-        ),
-        (
-            {"train": (np.zeros([4, 2]), np.zeros([4])), "test": ([], [])},
-            r"`number of examples of data\['test'\]` must be an integer >= 1",
-        ),
-        (
-            (np.full([9, 2], np.nan), np.zeros(9)),
-            "`inputs` of dataset 'user' must be finite",
-        ),
-    ],
-)
-def test_bad_data_are_refused(data, message):
-    with pytest.raises(ValueError, match=message):
-        user.as_dataset(data)
-
-
 @pytest.mark.parametrize(
     "model_fn, message",
     [
@@ -222,7 +167,7 @@ def test_bad_models_are_refused(model_fn, message):
 
 
 class Masked(layers.Layer):
-    """Leaves examples out: how many is known when it runs."""
+    """Drops examples; how many is known only at run time."""
 
     def call(self, inputs):
         return tf.boolean_mask(inputs, inputs[:, 0] > 0.0)
@@ -232,7 +177,7 @@ class Masked(layers.Layer):
 
 
 class Counting(layers.Layer):
-    """Its state is no weight that Keras knows."""
+    """Has state that is not a weight of Keras."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -253,7 +198,7 @@ class Counting(layers.Layer):
         ),
     ],
 )
-def test_what_an_inner_run_cannot_have_is_refused(layer, message):
+def test_layers_that_an_inner_run_cannot_train_are_refused(layer, message):
     with pytest.raises(ValueError, match=message):
         tasks.from_keras(
             lambda: keras.Sequential(
@@ -272,10 +217,10 @@ def test_what_an_inner_run_cannot_have_is_refused(layer, message):
         "sparse_categorical_crossentropy",
     ],
 )
-def test_every_class_has_an_output(loss):
+def test_a_class_without_an_output_is_refused(loss):
     with pytest.raises(
         ValueError,
-        match=r"`targets` must be class numbers in \[0, 2\), one of .*\[0, 2\]",
+        match=r"`targets` must be class numbers in \[0, 2\), bec.*\[0, 2\]",
     ):
         tasks.from_keras(
             lambda: keras.Sequential([layers.Flatten(), layers.Dense(2)]),
@@ -285,7 +230,7 @@ def test_every_class_has_an_output(loss):
         )
 
 
-def test_the_recipe_of_the_readme():
+def test_the_recipe_in_the_readme_runs():
     text = README.read_text(encoding="utf-8")
     (recipe,) = re.findall(r"```python\n([^`]*tasks\.from_keras[^`]*)```", text)
     assert len([line for line in recipe.splitlines() if line]) <= 15

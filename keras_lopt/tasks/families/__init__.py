@@ -1,4 +1,8 @@
-"""Distributions over tasks, one file each; importing it registers them."""
+"""Families: distributions over tasks, one file each.
+
+Importing this package registers them. What they are built from is in
+`keras_lopt.tasks.parts`.
+"""
 
 from keras_lopt.tasks.families import (
     conv_fc,
@@ -13,9 +17,8 @@ from keras_lopt.tasks.families import (
     quadratic,
     random_data,
     resnet,
-    rnn_char_lm,
+    rnn_lm,
     rnn_text,
-    rnn_word_lm,
     tabular,
     transformer_lm,
     vit,
@@ -34,9 +37,8 @@ __all__ = [
     "quadratic",
     "random_data",
     "resnet",
-    "rnn_char_lm",
+    "rnn_lm",
     "rnn_text",
-    "rnn_word_lm",
     "tabular",
     "transformer_lm",
     "vit",

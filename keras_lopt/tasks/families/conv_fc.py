@@ -2,13 +2,13 @@
 
 import keras
 
-from keras_lopt.tasks import layers, sources
-from keras_lopt.tasks.families import common, convolutions
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common, convolutions
 from keras_lopt.tasks.registry import register_family
 
 
 def draw(sampler):
-    """A configuration of `conv_fc`."""
+    """Draws a configuration of `conv_fc`."""
     hidden = sampler.widths(range(0, 4), 32, 128)
     return {"hidden": hidden, **convolutions.draw(sampler)}
 
@@ -27,18 +27,23 @@ def conv_fc(
     batch_size=64,
     variation=None,
 ):
-    """Images classified by convolutions and an MLP of what they put out.
+    """Images classified by convolutions and an MLP on their outputs.
 
     Args:
         channels, strides, padding, use_bias: As for `convolutions.stack`.
-        hidden: Widths of the dense layers; none is fine.
+        hidden: Widths of the dense layers; may be empty.
         activation, initializer, center, data: As for `mlp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
-    dataset = sources.get(data)
+    dataset = datasets.get(data)
     convolution = (
-        *(channels, strides, padding),
-        *(activation, initializer, use_bias),
+        channels,
+        strides,
+        padding,
+        activation,
+        initializer,
+        use_bias,
     )
     name = common.task_name(
         "conv_fc", dataset, convolution, hidden, center, batch_size
@@ -46,9 +51,8 @@ def conv_fc(
 
     def body(x):
         x = keras.layers.Flatten()(convolutions.stack(x, *convolution))
-        for width in hidden:
-            x = common.dense(width, initializer, use_bias=use_bias)(x)
-            x = layers.activation(activation)(x)
-        return x
+        return common.perceptron(
+            x, hidden, activation, initializer, use_bias=use_bias
+        )
 
     return common.classifier(name, body, dataset, batch_size, variation, center)

@@ -4,15 +4,15 @@ import keras
 from keras import ops
 
 from keras_lopt.checks import check_choice
-from keras_lopt.tasks import sources
-from keras_lopt.tasks.families import common, convolutions
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common, convolutions
 from keras_lopt.tasks.registry import register_family
 
 POOLS = ("mean", "max", "squared_mean")
 
 
 def draw(sampler):
-    """A configuration of `conv_pooling`."""
+    """Draws a configuration of `conv_pooling`."""
     return {"pool": sampler.choice(POOLS), **convolutions.draw(sampler)}
 
 
@@ -30,19 +30,24 @@ def conv_pooling(
     batch_size=64,
     variation=None,
 ):
-    """Images classified by convolutions, a pool over places, a linear layer.
+    """Images classified by convolutions, a global pool and a linear layer.
 
     Args:
         channels, strides, padding, use_bias: As for `convolutions.stack`.
         pool: "mean", "max" or "squared_mean".
         activation, initializer, center, data: As for `mlp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
     check_choice("pool", pool, POOLS)
-    dataset = sources.get(data)
+    dataset = datasets.get(data)
     convolution = (
-        *(channels, strides, padding),
-        *(activation, initializer, use_bias),
+        channels,
+        strides,
+        padding,
+        activation,
+        initializer,
+        use_bias,
     )
     name = common.task_name(
         "conv_pooling", dataset, convolution, pool, center, batch_size

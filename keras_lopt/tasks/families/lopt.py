@@ -2,7 +2,6 @@
 
 import functools
 import math
-import zlib
 
 import keras
 import numpy as np
@@ -10,20 +9,20 @@ import tensorflow as tf
 from keras import ops
 
 from keras_lopt import rules
-from keras_lopt.tasks import sources
-from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.dataset import Dataset
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.data.dataset import Dataset
 from keras_lopt.tasks.losses import MeanOutput
 from keras_lopt.tasks.normalizers import chance
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
+from keras_lopt.tasks.task import Task
 
-#: Random thetas that initial values are drawn from, leaf by leaf.
+#: Number of random thetas from which initial values are drawn, leaf by leaf.
 BANK = 32
 
 
 def draw(sampler):
-    """A configuration of `lopt`."""
+    """Draws a configuration of `lopt`."""
     return {
         "rule": sampler.choice(("fused", "mlp")),
         "rule_hidden": sampler.choice((2, 4, 8)),
@@ -45,32 +44,34 @@ def lopt(
     inner_batch=8,
     variation=None,
 ):
-    """A rule's theta, by the mean loss of what it trains, unrolled.
+    """The theta of a rule, by the mean loss of the classifier that it trains.
+
+    At every step a new classifier is trained, by an unrolled run of the rule.
 
     Args:
-        rule: Name of a learned rule with `hidden_units`.
-        rule_hidden: Its hidden units.
-        hidden: Width of the MLP that is the classifier, new at every step.
-        steps: Steps that it is trained for.
-        data: Name of data with classes, as for `sources.get`.
-        inner_batch: Its examples a step.
+        rule: Name of a learned rule that has `hidden_units`.
+        rule_hidden: Number of hidden units of the rule.
+        hidden: Width of the classifier, an MLP with one hidden layer.
+        steps: Number of steps for which the rule trains the classifier.
+        data: Name of a dataset with classes, as for `datasets.get`.
+        inner_batch: Examples per step of the classifier.
         variation: A `Variation`, or a dict of its arguments.
     """
-    classes = sources.get(data).num_classes
-    labelled = _labelled(sources.get(data))
+    classes = datasets.get(data).num_classes
+    labeled = _labeled(datasets.get(data))
     batch_size = steps * inner_batch
     config = rule, rule_hidden, hidden, steps, inner_batch
 
     def model_fn():
         made = rules.get(rule, hidden_units=rule_hidden, hidden_layers=1)
         layer = InnerTraining(made, hidden, classes, steps)
-        return _model(layer, labelled.inputs[0].shape[1:], batch_size)
+        return _model(layer, labeled.inputs[0].shape[1:], batch_size)
 
     return Task(
-        f"lopt_{labelled.name}_{zlib.crc32(repr(config).encode()):08x}",
+        f"lopt_{labeled.name}_{common.digest(config)}",
         model_fn,
         MeanOutput(),
-        labelled,
+        labeled,
         batch_size,
         common.as_variation(variation),
         normalizer=chance(classes),
@@ -78,7 +79,7 @@ def lopt(
 
 
 def _model(layer, shape, batch_size):
-    """The model of a layer of features and class numbers."""
+    """The model of a layer that takes features and class numbers."""
     inputs = (
         keras.Input(shape, batch_size=batch_size),
         keras.Input((), batch_size=batch_size, dtype="int32"),
@@ -87,10 +88,10 @@ def _model(layer, shape, batch_size):
 
 
 @functools.cache
-def _labelled(dataset):
-    """The dataset with class numbers among the inputs, flat."""
+def _labeled(dataset):
+    """The dataset with flat inputs and its class numbers as a second input."""
     return Dataset(
-        f"labelled_{dataset.name}",
+        f"labelled_{dataset.name}",  # In the names of tasks: keep it.
         (dataset.inputs.reshape(dataset.size, -1), dataset.targets),
         np.zeros([dataset.size, 1], np.float32),
         None,
@@ -99,7 +100,7 @@ def _labelled(dataset):
 
 
 class FromBank(keras.initializers.Initializer):
-    """One of several values, drawn uniformly.
+    """Draws one of several values uniformly.
 
     Args:
         values: [count, *shape].
@@ -119,13 +120,15 @@ class FromBank(keras.initializers.Initializer):
 
 
 class InnerTraining(keras.layers.Layer):
-    """The mean loss of a classifier that the weights, a theta, train.
+    """The mean loss of a classifier that is trained by a rule.
+
+    The layer's weights are the rule's theta.
 
     Args:
         rule: A `rules.Rule`.
         hidden: Width of the classifier.
         classes: Number of classes.
-        steps: Steps that it is trained for.
+        steps: Number of steps for which the classifier is trained.
     """
 
     def __init__(self, rule, hidden, classes, steps, **kwargs):

@@ -1,20 +1,22 @@
 """Synthetic functions, plain or made harder.
 
-After TaskSet's `losg_tasks`, which are the problems of "Learned Optimizers
-that Scale and Generalize" (Wichrowska et al. 2017, arXiv 1703.04813).
+They follow TaskSet's `losg_tasks`, the problems of "Learned Optimizers that
+Scale and Generalize" (Wichrowska et al. 2017, arXiv 1703.04813).
 """
 
 import math
-import zlib
 
 import keras
 from keras import ops
 
 from keras_lopt.checks import check_choice, check_integer, check_number
-from keras_lopt.tasks import augment
-from keras_lopt.tasks.families import common
-from keras_lopt.tasks.families.functions import FUNCTIONS
-from keras_lopt.tasks.families.synthetic import Synthetic, synthetic_task
+from keras_lopt.tasks.augmentation.augment import augmented
+from keras_lopt.tasks.parts import common
+from keras_lopt.tasks.parts.synthetic import (
+    FUNCTIONS,
+    Synthetic,
+    synthetic_task,
+)
 from keras_lopt.tasks.registry import register_family
 
 _TEST_FUNCTIONS = tuple(
@@ -22,16 +24,24 @@ _TEST_FUNCTIONS = tuple(
     for name in FUNCTIONS
     if name not in ("dependency_chain", "outward_snake", "min_max_well")
 )
-#: What is drawn with the same weight.
+#: Kinds of tasks, drawn with equal probability.
 _KINDS = (
-    *("bowl", "norm", "test_function", "dependency_chain", "outward_snake"),
-    *("min_max_well", "sum_of_quadratics", "projection_quadratic"),
-    *("sparse", "rescale", "log_objective"),
+    "bowl",
+    "norm",
+    "test_function",
+    "dependency_chain",
+    "outward_snake",
+    "min_max_well",
+    "sum_of_quadratics",
+    "projection_quadratic",
+    "sparse",
+    "rescale",
+    "log_objective",
 )
 
 
 def draw(sampler):
-    """A configuration of `losg`."""
+    """Draws a configuration of `losg`."""
     kind = sampler.choice(_KINDS)
     config = {"function": kind}
     if kind in ("test_function", "sparse", "rescale", "log_objective"):
@@ -56,7 +66,7 @@ def draw(sampler):
 
 
 def _sizes(function):
-    """The fewest and the most entries of a function."""
+    """The smallest and the largest size of a function's vector."""
     if function in FUNCTIONS:
         return FUNCTIONS[function][1:3]
     return {"bowl": (2, 2), "norm": (3, 300)}.get(function, (10, 300))
@@ -85,20 +95,20 @@ def losg(
 
     Args:
         function: One of `losg.names()`.
-        size: Entries of the vector.
-        condition, angle: Of "bowl".
-        power: Of "norm": sum |A x - b|^power, to 1 / power.
-        scale: Of the loss.
+        size: Number of entries of the vector.
+        condition, angle: Condition number and rotation of "bowl".
+        power: Exponent p of "norm", (sum |A x - b|^p)^(1 / p).
+        scale: Factor of the loss.
         log: Whether the loss is the logarithm of the height over the minimum.
-        sparsity: Probability with which an entry's gradient is zero in a step.
-        gradient_noise: As for `augment.augmented`, or None.
+        sparsity: Probability per step that an entry's gradient is zero.
+        gradient_noise: As for `tasks.augmented`, or None.
         variation: A `Variation`, or a dict of its arguments.
     """
     check_choice("function", function, names())
     check_integer("size", size, *_sizes(function))
     check_number("sparsity", sparsity, "[0, 1)")
     config = (function, size, condition, angle, power, scale, log, sparsity)
-    name = f"losg_{function}_{zlib.crc32(repr(config).encode()):08x}"
+    name = f"losg_{function}_{common.digest(config)}"
     least = math.log(1e-8) if log else _least(function, size)
     task = synthetic_task(
         name,
@@ -108,7 +118,7 @@ def losg(
     )
     if gradient_noise is None:
         return task
-    return augment.augmented(task, gradient_noise=gradient_noise)
+    return augmented(task, gradient_noise=gradient_noise)
 
 
 def _least(function, size):
@@ -116,7 +126,7 @@ def _least(function, size):
 
 
 class Function(Synthetic):
-    """Arguments as for `losg`."""
+    """The layer of a function; arguments as for `losg`."""
 
     def __init__(
         self,
@@ -184,12 +194,12 @@ class Function(Synthetic):
             )
             return along**2 + self.condition * across**2
         if self.function == "projection_quadratic":
-            # Another direction at every step.
+            # A new direction at every step.
             return ops.square(ops.sum(self.normal(x.shape) * x))
         residual = ops.matmul(self.matrix, x) - self.offset
         if self.function == "norm":
             powers = ops.power(ops.abs(residual) + 1e-6, self.power)
             return ops.power(ops.sum(powers), 1.0 / self.power)
-        # sum_of_quadratics: one of them at every step, as in a batch of one.
+        # sum_of_quadratics: one random term per step, as in a batch of one.
         noise = self.normal(x.shape)
         return ops.sum(ops.square(residual + noise)) / self.size

@@ -1,12 +1,12 @@
 """Masked autoregressive flows (Papamakarios, Pavlakou, Murray 2017,
-arXiv 1705.07057), of MADE networks (Germain et al. 2015, 1502.03509)."""
+arXiv 1705.07057) with MADE networks (Germain et al. 2015, 1502.03509)."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_lopt.tasks import sources
-from keras_lopt.tasks.families import common, flows
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common, flows
 from keras_lopt.tasks.registry import register_family
 
 
@@ -20,15 +20,16 @@ def maf(
     batch_size=64,
     variation=None,
 ):
-    """The density of images, each pixel given those before it.
+    """The density of images, of each pixel given the pixels before it.
 
     Args:
         hidden, bijectors, activation, initializer, data: As for `nvp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
     config = tuple(hidden), activation, initializer
     name = common.task_name(
-        "maf", sources.get(data), config, bijectors, batch_size
+        "maf", datasets.get(data), config, bijectors, batch_size
     )
     return flows.flow_task(
         name, lambda: MAF(config, bijectors), data, batch_size, variation
@@ -36,10 +37,10 @@ def maf(
 
 
 class MaskedDense(keras.layers.Dense):
-    """A dense layer of which some connections are missing.
+    """A dense layer in which some connections are missing.
 
     Args:
-        mask: [inputs, units] of 0 and 1.
+        mask: [inputs, units], 1 for a connection and 0 for none.
     """
 
     def __init__(self, mask, **kwargs):
@@ -53,11 +54,12 @@ class MaskedDense(keras.layers.Dense):
 
 
 def degrees(size, hidden):
-    """Numbers of the inputs that each unit may depend on, layer by layer.
+    """How many of the first inputs each unit may depend on, layer by layer.
 
     Returns:
-        List of arrays: inputs 1..size, hidden units 1..size-1 in turn, and
-        outputs, shift and scale of each input.
+        A list of arrays: 1..size for the inputs; 1..size-1 in turn for the
+        units of each hidden layer; and 1, 1, 2, 2, ... for the outputs, which
+        are a shift and a scale per input.
     """
     found = [np.arange(1, size + 1)]
     found += [np.arange(width) % max(1, size - 1) + 1 for width in hidden]
@@ -77,7 +79,9 @@ class MAF(flows.Flow):
             mask = (
                 before[:, None] < after if is_last else before[:, None] <= after
             )
-            return MaskedDense(mask, kernel_initializer=common.new(initializer))
+            return MaskedDense(
+                mask, kernel_initializer=common.initializer_of(initializer)
+            )
 
         self.build_networks(self.size, 2 * self.size, dense)
 

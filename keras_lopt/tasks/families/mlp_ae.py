@@ -1,4 +1,4 @@
-"""Autoencoders of images, of dense layers."""
+"""Autoencoders of images with dense layers."""
 
 import math
 
@@ -6,16 +6,17 @@ import keras
 from keras import ops
 
 from keras_lopt.checks import check_choice
-from keras_lopt.tasks import datasets, layers, sources
-from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks import layers
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
+from keras_lopt.tasks.task import Task
 
 OUTPUTS = ("tanh", "tanh", "sigmoid", "sigmoid", "linear_center", "linear")
 
 
 def draw(sampler):
-    """A configuration of `mlp_ae`."""
+    """Draws a configuration of `mlp_ae`."""
     return {
         "hidden": sampler.widths(range(1, 7), 32, 128),
         "activation": sampler.activation(),
@@ -41,20 +42,29 @@ def mlp_ae(
     batch_size=64,
     variation=None,
 ):
-    """Images put out again by an MLP.
+    """Images that an MLP reconstructs.
 
     Args:
         hidden, activation, initializer, data: As for `mlp`.
-        output: How pixels in [0, 1] come about: "sigmoid", "linear", or, moved
-            from [-1, 1], "tanh" or "linear_center".
+        output: Activation of the last layer: "sigmoid" or "linear" for pixels
+            in [0, 1]; or "tanh" or "linear_center" (none) for pixels in
+            [-1, 1], which are then moved to [0, 1].
         loss: "l1" or "l2".
         reduce: "mean" or "sum" over pixels.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
-    dataset = datasets.autoencoding(sources.get(data))
+    dataset = datasets.autoencoding(datasets.get(data))
     name = common.task_name(
-        *("mlp_ae", dataset, hidden, activation, initializer),
-        *(output, loss, reduce, batch_size),
+        "mlp_ae",
+        dataset,
+        hidden,
+        activation,
+        initializer,
+        output,
+        loss,
+        reduce,
+        batch_size,
     )
     check_choice("output", output, OUTPUTS)
     shape = dataset.inputs.shape[1:]
@@ -70,12 +80,10 @@ def mlp_ae(
 
 
 def _model(shape, hidden, activation, initializer, output):
-    """An autoencoder of images of a shape; the rest as for `mlp_ae`."""
+    """An autoencoder of images; other arguments as for `mlp_ae`."""
     inputs = keras.Input(shape)
     x = keras.layers.Flatten()(inputs)
-    for width in hidden:
-        x = common.dense(width, initializer)(x)
-        x = layers.activation(activation)(x)
+    x = common.perceptron(x, hidden, activation, initializer)
     x = common.dense(math.prod(shape), initializer)(x)
     squashed = output if output in ("tanh", "sigmoid") else "linear"
     x = layers.activation(squashed)(x)
@@ -86,7 +94,7 @@ def _model(shape, hidden, activation, initializer, output):
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class PixelLoss(keras.losses.Loss):
-    """Absolute or squared errors of pixels, mean over examples.
+    """Absolute or squared errors of pixels, averaged over examples.
 
     Args:
         kind: "l1" or "l2".

@@ -5,15 +5,15 @@ import math
 import keras
 from keras import ops
 
-from keras_lopt.tasks import datasets, layers, sources
-from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks.data import datasets
 from keras_lopt.tasks.normalizers import FromStart
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
+from keras_lopt.tasks.task import Task
 
 
 def draw(sampler):
-    """A configuration of `mlp_vae`."""
+    """Draws a configuration of `mlp_vae`."""
     return {
         "encoder": sampler.widths(range(1, 5), 32, 128),
         "decoder": sampler.widths(range(1, 4), 32, 128),
@@ -35,18 +35,24 @@ def mlp_vae(
     batch_size=64,
     variation=None,
 ):
-    """Images by a VAE of dense layers; the loss is minus the ELBO in nats.
+    """Images by a VAE with dense layers; the loss is minus the ELBO in nats.
 
     Args:
-        encoder: Widths of layers; the last is also the latent's size.
-        decoder: Widths of layers.
+        encoder: Widths of its layers; the last is the size of the latent too.
+        decoder: Widths of its layers.
         activation, initializer, data: As for `mlp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
-    dataset = datasets.autoencoding(sources.get(data))
+    dataset = datasets.autoencoding(datasets.get(data))
     name = common.task_name(
-        *("mlp_vae", dataset, encoder, decoder, activation),
-        *(initializer, batch_size),
+        "mlp_vae",
+        dataset,
+        encoder,
+        decoder,
+        activation,
+        initializer,
+        batch_size,
     )
     shape = dataset.inputs.shape[1:]
     return Task(
@@ -61,28 +67,24 @@ def mlp_vae(
 
 
 def _model(shape, encoder, decoder, activation, initializer):
-    """A VAE of images of a shape; the rest as for `mlp_vae`."""
-
-    def stack(x, widths):
-        for width in widths:
-            x = common.dense(width, initializer)(x)
-            x = layers.activation(activation)(x)
-        return x
-
+    """A VAE of images; other arguments as for `mlp_vae`."""
     inputs = keras.Input(shape)
-    x = stack(keras.layers.Flatten()(inputs), encoder)
+    x = keras.layers.Flatten()(inputs)
+    x = common.perceptron(x, encoder, activation, initializer)
     mean = common.dense(encoder[-1], initializer)(x)
     log_variance = common.dense(encoder[-1], initializer)(x)
-    x = stack(GaussianSample()([mean, log_variance]), decoder)
+    x = GaussianSample()([mean, log_variance])
+    x = common.perceptron(x, decoder, activation, initializer)
     outputs = common.dense(2 * math.prod(shape), initializer)(x)
     return keras.Model(inputs, keras.layers.Reshape((*shape, 2))(outputs))
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class GaussianSample(keras.layers.Layer):
-    """A sample of N(mean, variance); adds its divergence from N(0, 1).
+    """Samples N(mean, variance), and adds its divergence from N(0, 1).
 
-    Inputs are the mean and the logarithm of the variance, clipped to +-10.
+    The inputs are the mean and the logarithm of the variance, both clipped to
+    [-10, 10].
     """
 
     def __init__(self, **kwargs):
@@ -100,10 +102,10 @@ class GaussianSample(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
 class QuantizedNormal(keras.losses.Loss):
-    """-log p of pixels in 256 bins of [0, 1], in nats an example.
+    """-log p of pixels in 256 bins of [0, 1], in nats per example.
 
-    Outputs [..., 2] are the mean and the logarithm of the deviation, clipped
-    to +-10. The first and last bin have the tails.
+    The outputs [..., 2] are the mean and the logarithm of the standard
+    deviation, both clipped to [-10, 10]. The tails are in the outer bins.
     """
 
     def __init__(self, name="quantized_normal", **kwargs):
@@ -117,12 +119,12 @@ class QuantizedNormal(keras.losses.Loss):
         below = (y_true - half - mean) / deviation
         above = ops.where(y_true > 1.0 - half, 1e6, above)
         below = ops.where(y_true < half, -1e6, below)
-        # By the smaller tail, where differences of the cdf are exact.
+        # In the lower tail, where differences of the cdf are precise.
         flip = above + below > 0.0
         low = ops.where(flip, -above, below)
         high = ops.where(flip, -below, above)
         probability = _normal_cdf(high) - _normal_cdf(low)
-        # Far out the difference is rounded away: there, density times width.
+        # Far out the difference rounds to zero: there, density times width.
         middle = ops.where(low < -1e5, high, 0.5 * (low + high))
         log_density = -0.5 * ops.square(middle) - ops.log(deviation)
         log_density += math.log(2.0 * half) - 0.5 * math.log(2.0 * math.pi)

@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_lopt.tasks import sources
-from keras_lopt.tasks.families import common, flows
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common, flows
 from keras_lopt.tasks.registry import register_family
 
 
@@ -17,17 +17,18 @@ def nvp(
     batch_size=64,
     variation=None,
 ):
-    """The density of images by affine couplings of their halves.
+    """The density of images by affine couplings of two halves.
 
     Args:
         hidden: Widths of the hidden layers of each bijector's network.
         bijectors: Number of bijectors.
         activation, initializer, data: As for `mlp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
     config = tuple(hidden), activation, initializer
     name = common.task_name(
-        "nvp", sources.get(data), config, bijectors, batch_size
+        "nvp", datasets.get(data), config, bijectors, batch_size
     )
     return flows.flow_task(
         name, lambda: NVP(config, bijectors), data, batch_size, variation

@@ -1,24 +1,23 @@
-"""Quadratic forms of random matrices; TaskSet's `quadratic`.
+"""Quadratic forms of random matrices: TaskSet's `quadratic`.
 
-Up to 500 entries, where TaskSet has 3,000: a problem's matrix is in its state.
+The size is at most 500 (3,000 in TaskSet), because the state of a problem
+contains its matrix.
 """
-
-import zlib
 
 import keras
 from keras import ops
 
 from keras_lopt.checks import check_choice
-from keras_lopt.tasks.families import common
-from keras_lopt.tasks.families.synthetic import Synthetic, synthetic_task
+from keras_lopt.tasks.parts import common
+from keras_lopt.tasks.parts.synthetic import Synthetic, synthetic_task
 from keras_lopt.tasks.registry import register_family
 
-#: Kind of matrix -> its two numbers, as `draw_matrix` has them.
+#: Kinds of random matrices.
 MATRICES = ("normal", "uniform", "linspace_eigen", "logspace_eigen")
 
 
 def draw(sampler):
-    """A configuration of `quadratic`."""
+    """Draws a configuration of `quadratic`."""
     matrix = sampler.choice(MATRICES)
     return {
         "size": sampler.log_int(2, 500),
@@ -33,7 +32,7 @@ def draw(sampler):
 
 
 def _numbers(sampler, matrix):
-    if matrix == "normal":  # Box-Muller would need more than `random()`.
+    if matrix == "normal":  # The sampler has no normal numbers.
         mean = sum(sampler.uniform(-1.0, 1.0) for _ in range(3))
         return (mean, sampler.uniform(0.0, 2.0))
     if matrix == "uniform":
@@ -56,24 +55,26 @@ def quadratic(
     noise=0.0,
     variation=None,
 ):
-    """scale * output(|A x|^2), A drawn for every problem.
+    """scale * output(|A x|^2), where every problem draws its own A.
 
     Args:
-        size: Entries of x.
-        matrix: Of A: "normal" (mean, deviation), "uniform" (low, high), or
-            "linspace_eigen" and "logspace_eigen" (least, largest eigenvalue).
-        numbers: The two numbers.
-        initial: How x begins: "normal" or "uniform" in [-1, 1].
+        size: Number of entries of x.
+        matrix: Distribution of A: "normal", "uniform", or "linspace_eigen" and
+            "logspace_eigen", whose eigenvalues are spaced regularly.
+        numbers: Two numbers: mean and standard deviation for "normal", bounds
+            for "uniform", smallest and largest eigenvalue for the others.
+        initial: Distribution of the initial x: "normal", or "uniform" in
+            [-1, 1].
         output: "identity" or "log".
-        scale: Of the loss.
-        noise: Deviation of what every step adds to A; 0 for none.
+        scale: Factor of the loss.
+        noise: Standard deviation of the noise that every step adds to A.
         variation: A `Variation`, or a dict of its arguments.
     """
     check_choice("matrix", matrix, MATRICES)
     check_choice("initial", initial, ("normal", "uniform"))
     check_choice("output", output, ("identity", "log"))
     config = (size, matrix, tuple(numbers), initial, output, scale, noise)
-    name = f"quadratic_{size}_{zlib.crc32(repr(config).encode()):08x}"
+    name = f"quadratic_{size}_{common.digest(config)}"
     floor = scale * (-18.5 if output == "log" else 0.0)  # log(1e-8)
     return synthetic_task(
         name,
@@ -84,7 +85,7 @@ def quadratic(
 
 
 class RandomMatrix(keras.initializers.Initializer):
-    """A square matrix, or a row of eigenvalues with an orthogonal basis.
+    """A random square matrix.
 
     Args:
         matrix, numbers: As for `quadratic`.
@@ -114,7 +115,7 @@ class RandomMatrix(keras.initializers.Initializer):
 
 
 class Quadratic(Synthetic):
-    """scale * output(|(A + noise) x|^2)."""
+    """scale * output(|(A + noise) x|^2); arguments as for `quadratic`."""
 
     def __init__(
         self, size, matrix, numbers, initial, output, scale, noise, **kwargs

@@ -1,24 +1,23 @@
 """Classification of random data by small networks.
 
-After the softmax regressions (with sparse gradients) and fully connected
+It follows the softmax regressions (with sparse gradients) and fully connected
 networks of Wichrowska et al. 2017 (arXiv 1703.04813).
 """
-
-import zlib
 
 import keras
 from keras import ops
 
-from keras_lopt.tasks import datasets, layers
-from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks import layers
+from keras_lopt.tasks.data import datasets
 from keras_lopt.tasks.losses import MeanOutput
 from keras_lopt.tasks.normalizers import chance
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
+from keras_lopt.tasks.task import Task
 
 
 def draw(sampler):
-    """A configuration of `random_data`."""
+    """Draws a configuration of `random_data`."""
     is_softmax = sampler.chance(0.5)
     return {
         "hidden": () if is_softmax else sampler.widths(range(1, 5), 4, 32),
@@ -41,22 +40,20 @@ def random_data(
     batch_size=32,
     variation=None,
 ):
-    """Normal inputs, classified as a random linear map of a problem does.
+    """Normal inputs, whose classes are those of a problem's random linear map.
 
     Args:
-        hidden: Widths of the hidden layers; none is softmax regression.
-        features: Of an input.
+        hidden: Widths of the hidden layers; () for softmax regression.
+        features: Number of features per input.
         classes: Number of classes.
         activation: As for `mlp`.
-        sparsity: Fraction of the features that are zero in an example.
-        batch_size: Examples a step, new ones at every step.
+        sparsity: Fraction of features per example that are zero.
+        batch_size: Examples per step; every step draws new ones.
         variation: A `Variation`, or a dict of its arguments.
     """
     config = (tuple(hidden), features, classes, activation, sparsity)
-    digest = zlib.crc32(repr((config, batch_size)).encode())
-
     return Task(
-        f"random_data_{digest:08x}",
+        f"random_data_{common.digest((config, batch_size))}",
         lambda: _model(*config, batch_size),
         MeanOutput(),
         datasets.nothing(),
@@ -67,11 +64,10 @@ def random_data(
 
 
 def _model(hidden, features, classes, activation, sparsity, batch_size):
-    """A model of its own loss; arguments as for `random_data`."""
+    """A model whose output is its loss; arguments as for `random_data`."""
     inputs = keras.Input((1,))
     x, labels = RandomExamples(features, classes, sparsity, batch_size)(inputs)
-    for width in hidden:
-        x = layers.activation(activation)(layers.Dense(width)(x))
+    x = common.perceptron(x, hidden, activation)
     logits = layers.Dense(classes)(x)
     losses = keras.losses.sparse_categorical_crossentropy(
         labels, logits, from_logits=True
@@ -80,7 +76,7 @@ def _model(hidden, features, classes, activation, sparsity, batch_size):
 
 
 class RandomExamples(keras.layers.Layer):
-    """Examples and their classes, drawn at every call.
+    """Examples and their classes, drawn anew at every call.
 
     Args:
         features, classes, sparsity, batch_size: As for `random_data`.

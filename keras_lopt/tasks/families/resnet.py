@@ -3,15 +3,16 @@
 import keras
 
 from keras_lopt.checks import check_choice
-from keras_lopt.tasks import layers, sources
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks import layers
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
 
 NORMALIZATIONS = ("batch", "layer", "none")
 
 
 def draw(sampler):
-    """A configuration of `resnet`."""
+    """Draws a configuration of `resnet`."""
     return {
         "channels": sampler.log_int(8, 32),
         "stages": sampler.integer(1, 3),
@@ -38,18 +39,28 @@ def resnet(
     """Images classified by blocks of two 3x3 convolutions and a skip.
 
     Args:
-        channels: Of the first stage; the next has twice, of half the size.
-        stages, blocks: Number of stages, and of the blocks of each.
+        channels: Channels of the first stage. Every further stage has twice
+            the channels and half the image size.
+        stages: Number of stages.
+        blocks: Number of blocks per stage.
         normalization: "batch", "layer" or "none", before every activation.
-        dropout: Rate before the classifier.
+        dropout: Dropout rate before the classifier.
         activation, data: As for `mlp`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
     check_choice("normalization", normalization, NORMALIZATIONS)
-    dataset = sources.get(data)
+    dataset = datasets.get(data)
     name = common.task_name(
-        *("resnet", dataset, channels, stages, blocks, normalization),
-        *(dropout, activation, batch_size),
+        "resnet",
+        dataset,
+        channels,
+        stages,
+        blocks,
+        normalization,
+        dropout,
+        activation,
+        batch_size,
     )
 
     def body(x):
@@ -67,7 +78,7 @@ def resnet(
 
 
 def _block(x, width, stride, *activated):
-    """Two convolutions and a skip; the rest as for `_activated`."""
+    """Two convolutions and a skip; `activated`: arguments of `_activated`."""
     skip = _convolution(width, 1, stride)(x) if stride > 1 else x
     y = _convolution(width, 3, stride)(_activated(x, *activated))
     y = _convolution(width)(_activated(y, *activated))
@@ -75,9 +86,9 @@ def _block(x, width, stride, *activated):
 
 
 def _activated(x, normalization, activation):
-    """A symbolic tensor normalised and activated, as for `resnet`."""
+    """Normalizes and activates a symbolic tensor; arguments as `resnet`."""
     if normalization == "batch":
-        # Faster than Keras's 0.99: runs of a few hundred steps.
+        # Faster than Keras's 0.99, because runs have a few hundred steps.
         x = keras.layers.BatchNormalization(momentum=0.9)(x)
     elif normalization == "layer":
         x = keras.layers.LayerNormalization()(x)

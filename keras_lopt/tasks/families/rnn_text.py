@@ -3,21 +3,21 @@
 import keras
 
 from keras_lopt.checks import check_choice
-from keras_lopt.tasks import text
-from keras_lopt.tasks.families import common, sequences
+from keras_lopt.tasks.data import text
+from keras_lopt.tasks.parts import common, sequences
 from keras_lopt.tasks.registry import register_family
 
 READOUTS = ("last", "mean", "max")
 
 
 def draw(sampler):
-    """A configuration of `rnn_text`."""
+    """Draws a configuration of `rnn_text`."""
     return {
         "embed": sampler.log_int(8, 128),
         **sequences.draw_core(sampler),
         "readout": sampler.choice(READOUTS),
         "vocabulary": sampler.log_int(100, 10_000),
-        # Longer ones would leave too few passages of the embedded text.
+        # With longer passages the embedded text would have too few of them.
         "length": sampler.log_int(8, 64),
         "batch_size": sampler.log_int(8, 128),
         "variation": sampler.variation(labels=True),
@@ -41,14 +41,16 @@ def rnn_text(
     """Passages classified by an embedding, a core and a linear layer.
 
     Args:
-        embed: Features of an embedded word.
+        embed: Number of features per embedded word.
         core: "vrnn", "gru" or "lstm".
         units: Size of the core's state.
-        initializer, recurrent_initializer: Keras initializers' names or
-            configurations.
-        readout: "last" step of the core, or "mean" or "max" over steps.
+        initializer, recurrent_initializer: Names or configurations of Keras
+            initializers.
+        readout: What the classifier sees of the core's outputs: the "last"
+            one, or the "mean" or "max" over steps.
         vocabulary, length, source: As for `text.passages`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
     check_choice("readout", readout, READOUTS)
     dataset, size = text.passages(source, vocabulary, length)

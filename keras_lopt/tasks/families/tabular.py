@@ -1,17 +1,18 @@
-"""Tables of measurements: classes or a number, by small perceptrons."""
+"""Classification or regression of tables of measurements, by small MLPs."""
 
 import keras
 import numpy as np
 
-from keras_lopt.tasks import layers, sources
-from keras_lopt.tasks.base import Task
-from keras_lopt.tasks.families import common
+from keras_lopt.tasks import layers
+from keras_lopt.tasks.data import datasets
 from keras_lopt.tasks.normalizers import Normalizer
+from keras_lopt.tasks.parts import common
 from keras_lopt.tasks.registry import register_family
+from keras_lopt.tasks.task import Task
 
 
 def draw(sampler):
-    """A configuration of `tabular`."""
+    """Draws a configuration of `tabular`."""
     data = sampler.choice(("wine", "breast_cancer", "diabetes"))
     return {
         "hidden": sampler.widths(range(1, 4), 8, 64),
@@ -32,30 +33,28 @@ def tabular(
     batch_size=32,
     variation=None,
 ):
-    """Classification or, of `diabetes`, regression with the squared error.
+    """Classification, or regression with squared errors for "diabetes".
 
     Args:
         hidden, activation, initializer: As for `mlp`.
         data: "wine", "breast_cancer" or "diabetes".
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
-    dataset = sources.get(data)
+    dataset = datasets.get(data)
     name = common.task_name(
         "tabular", dataset, hidden, activation, initializer, batch_size
     )
 
     def body(x):
-        for width in hidden:
-            x = common.dense(width, initializer)(x)
-            x = layers.activation(activation)(x)
-        return x
+        return common.perceptron(x, hidden, activation, initializer)
 
-    kind = _regression if dataset.num_classes is None else common.classifier
-    return kind(name, body, dataset, batch_size, variation)
+    make = _regression if dataset.num_classes is None else common.classifier
+    return make(name, body, dataset, batch_size, variation)
 
 
 def _regression(name, body, dataset, batch_size, variation):
-    """As `common.classifier`, of numbers."""
+    """As `common.classifier`, but with numbers as targets."""
 
     def model_fn():
         inputs = keras.Input(dataset.inputs.shape[1:])

@@ -1,13 +1,13 @@
-"""Language models of characters or words: transformers with a causal mask."""
+"""Language models: a causal transformer predicts the next character or word."""
 
 import keras
 
-from keras_lopt.tasks.families import attention, sequences
+from keras_lopt.tasks.parts import attention, sequences
 from keras_lopt.tasks.registry import register_family
 
 
 def draw(sampler):
-    """A configuration of `transformer_lm`."""
+    """Draws a configuration of `transformer_lm`."""
     level = sampler.choice(("char", "word"))
     words = sampler.log_int(1000, 10_000)
     return {
@@ -38,19 +38,24 @@ def transformer_lm(
     Args:
         embed, heads, depth, expansion: As for `attention.blocks`.
         level, vocabulary, length, source: As for `text.get`.
-        batch_size, variation: As for `Task`; or a dict for `Variation`.
+        batch_size: Examples per step.
+        variation: A `Variation`, or a dict of its arguments.
     """
 
     def body(tokens, size):
         x = keras.layers.Embedding(size, embed)(tokens)
         return attention.blocks(x, embed, heads, depth, expansion, causal=True)
 
-    data = {"source": source, "level": level}
     return sequences.language_task(
         "transformer_lm",
         (embed, heads, depth, expansion),
         body,
-        {**data, "vocabulary": vocabulary, "length": length},
+        {
+            "source": source,
+            "level": level,
+            "vocabulary": vocabulary,
+            "length": length,
+        },
         batch_size,
         variation,
     )

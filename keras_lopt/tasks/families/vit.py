@@ -2,13 +2,13 @@
 
 import keras
 
-from keras_lopt.tasks import sources
-from keras_lopt.tasks.families import attention, common
+from keras_lopt.tasks.data import datasets
+from keras_lopt.tasks.parts import attention, common
 from keras_lopt.tasks.registry import register_family
 
 
 def draw(sampler):
-    """A configuration of `vit`."""
+    """Draws a configuration of `vit`."""
     return {
         **attention.draw(sampler),
         "patch": sampler.choice((1, 2)),
@@ -31,10 +31,10 @@ def vit(
 
     Args:
         embed, heads, depth, expansion: As for `attention.blocks`.
-        patch: Side of a patch.
+        patch: Side of the patches in pixels.
         data, batch_size, variation: As for `mlp`.
     """
-    dataset = sources.get(data)
+    dataset = datasets.get(data)
     config = embed, heads, depth, expansion
     name = common.task_name("vit", dataset, config, patch, batch_size)
 

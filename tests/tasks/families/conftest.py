@@ -17,10 +17,10 @@ def layers_of():
 
 @pytest.fixture(scope="session")
 def outputs_of():
-    """Callable: task and inputs -> what a model with random weights puts out.
+    """Callable: task and inputs -> the outputs of a model with random weights.
 
-    The values are those of a problem, with some noise on all of them: biases
-    and the like begin with zeros.
+    The weights are those of a problem plus some noise, because biases and the
+    like start at zero.
     """
 
     def call(task, inputs, training=False):

@@ -1,4 +1,4 @@
-"""Convolutions and dense layers: sizes."""
+"""Sizes of convolutions and dense layers."""
 
 import keras
 
@@ -23,6 +23,6 @@ def test_layers_have_their_channels_and_strides(layers_of):
     assert not any(x.use_bias for x in found)
 
 
-def test_there_may_be_no_dense_layer_but_the_last(layers_of):
+def test_hidden_dense_layers_are_optional(layers_of):
     task = tasks.get("conv_fc", hidden=(), data="digits4")
     assert len(layers_of(task, keras.layers.Dense)) == 1

@@ -1,4 +1,4 @@
-"""Convolutions and a pool over places."""
+"""Convolutions and a global pool."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ POOLS = {
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_places_are_pooled(pool, layers_of, rng):
+def test_positions_are_pooled(pool, layers_of, rng):
     task = tasks.get(
         "conv_pooling",
         channels=(3,),

@@ -20,7 +20,7 @@ def loss_and_gradient(task):
     return float(loss), tape.gradient(loss, params)
 
 
-def test_one_step_says_nothing_of_the_rule_and_two_do():
+def test_theta_has_a_gradient_only_with_two_or_more_steps():
     config = {"rule": "mlp", "inner_batch": 4}
     _, gradient = loss_and_gradient(tasks.get("lopt", steps=1, **config))
     assert all(g is None or not np.any(g) for g in gradient)
@@ -29,7 +29,7 @@ def test_one_step_says_nothing_of_the_rule_and_two_do():
     assert 0.3 < loss < 5.0
 
 
-def test_initial_values_are_thetas_of_the_rule():
+def test_initial_values_come_from_random_thetas_of_the_rule():
     task = tasks.get("lopt", steps=1, rule="mlp", inner_batch=4)
     rule = rules.get("mlp", hidden_units=2, hidden_layers=1)
     number = task.model.layers[-1].leaves.index("w0")

@@ -1,4 +1,4 @@
-"""Synthetic functions made harder: values by their formula."""
+"""Synthetic functions made harder: their values follow the formula."""
 
 import math
 
@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import tasks
-from keras_lopt.tasks.families.functions import FUNCTIONS
+from keras_lopt.tasks.parts.synthetic import FUNCTIONS
 
 SEED = tf.constant([0, 3])
 
 
 def first(task):
-    """Loss, gradient, x and state of a problem at its start."""
+    """Loss, gradient, x and state at the start of a problem."""
     (x,), state = task.begin(SEED)
     batch = tf.nest.map_structure(lambda a: a[:1], task.dataset.tensors)
     with tf.GradientTape() as tape:
@@ -31,13 +31,13 @@ def first(task):
         ({}, lambda value: value),
     ],
 )
-def test_a_function_scaled_and_its_logarithm(config, function):
+def test_the_loss_is_the_function_scaled_or_its_logarithm(config, function):
     loss, _, x, _ = first(tasks.get("losg", function="beale", **config))
     value = float(FUNCTIONS["beale"][0](tf.constant(x)))
     assert loss == pytest.approx(function(value), rel=1e-5)
 
 
-def test_a_bowl_is_turned_and_narrow():
+def test_a_bowl_is_a_rotated_quadratic():
     config = {"function": "bowl", "condition": 9.0, "angle": math.pi / 3}
     loss, _, (a, b), _ = first(tasks.get("losg", **config))
     along = 0.5 * a + math.sqrt(0.75) * b
@@ -45,7 +45,7 @@ def test_a_bowl_is_turned_and_narrow():
     assert loss == pytest.approx(along**2 + 9.0 * across**2, rel=1e-4)
 
 
-def test_a_norm_is_of_the_residual():
+def test_a_norm_is_the_norm_of_the_residual():
     task = tasks.get("losg", function="norm", size=4, power=3.0)
     loss, _, x, state = first(task)
     (matrix,) = [v.numpy() for v in state if v.shape == (4, 4)]
@@ -65,10 +65,23 @@ def test_most_entries_of_a_sparse_gradient_are_zero():
     np.testing.assert_allclose(sparse[kept], full[kept], rtol=1e-4)
 
 
-def test_noise_is_on_the_gradient_alone():
+def test_noise_is_only_in_the_gradient():
     config = {"function": "rosenbrock", "size": 100}
     plain, quiet, _, _ = first(tasks.get("losg", **config))
     task = tasks.get("losg", **config, gradient_noise=(50.0, 50.0))
     loss, noisy, _, _ = first(task)
     assert loss == pytest.approx(plain, rel=1e-5)
     assert np.std(noisy - quiet) == pytest.approx(50.0, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"function": "sphere"}, "`function` must be one of .*'sphere'"),
+        ({"function": "beale", "size": 3}, r"`size` must be .*\[2, 2\]"),
+        ({"sparsity": 1.0}, "`sparsity` must be a finite number in"),
+    ],
+)
+def test_bad_functions_are_refused(config, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.get("losg", **config)

@@ -12,7 +12,7 @@ from keras_lopt.tasks.families.mlp_ae import PixelLoss
     "kind, reduce, expected",
     [("l1", "mean", 0.75), ("l1", "sum", 3.0), ("l2", "sum", 4.5)],
 )
-def test_errors_of_pixels(kind, reduce, expected):
+def test_pixel_losses_have_known_values(kind, reduce, expected):
     targets = np.zeros([2, 2, 2, 1], np.float32)
     outputs = np.array([[[1.0, -1.0], [0.0, 0.0]], [[2.0, 0], [0, -2.0]]])
     outputs = outputs[..., None].astype(np.float32)
@@ -24,7 +24,7 @@ def test_errors_of_pixels(kind, reduce, expected):
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "tanh", "linear_center"])
-def test_outputs_are_pixels(output, outputs_of):
+def test_bounded_outputs_are_in_the_range_of_pixels(output, outputs_of):
     task = tasks.get("mlp_ae", data="digits4", output=output)
     x = 100.0 * task.dataset.inputs[:8]
     found = outputs_of(task, tf.constant(x)).numpy()
@@ -34,7 +34,7 @@ def test_outputs_are_pixels(output, outputs_of):
 
 
 @pytest.mark.parametrize("loss", ["l1", "l2"])
-def test_the_mean_image_is_one(loss):
+def test_the_normalized_loss_of_the_mean_image_is_one(loss):
     task = tasks.get("mlp_ae", data="digits4", loss=loss, reduce="sum")
     inputs, targets = task.dataset.arrays("train")
     assert inputs is not targets or inputs.base is targets.base
@@ -44,6 +44,6 @@ def test_the_mean_image_is_one(loss):
 
 
 @pytest.mark.parametrize("field", ["loss", "reduce"])
-def test_unknown_errors_are_refused(field):
+def test_unknown_losses_are_refused(field):
     with pytest.raises(ValueError, match=f"`{field}` must be one of .*'l3'"):
         tasks.get("mlp_ae", **{field: "l3"})

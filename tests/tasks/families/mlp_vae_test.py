@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_lopt.tasks.families.mlp_vae import GaussianSample, QuantizedNormal
 
-#: Means and logarithms of deviations: wide, narrow, far out, off the scale.
+#: Mean and log deviation: wide, narrow, far from the pixels, very far.
 OUTPUTS = [(0.5, -1.0), (0.2, -6.0), (3.0, -2.0), (-50.0, 0.5)]
 
 
@@ -20,7 +20,7 @@ def test_the_probabilities_of_all_pixels_add_up_to_one(output):
     assert np.sum(np.exp(-nats)) == pytest.approx(1.0, rel=0.02)
 
 
-def test_a_sample_and_its_divergence():
+def test_samples_and_their_divergence_have_known_moments():
     layer = GaussianSample()
     mean = tf.fill([20_000, 1], 0.7)
     log_variance = tf.fill([20_000, 1], -1.0)

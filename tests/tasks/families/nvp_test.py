@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_lopt.tasks.families import nvp
 
 
-def test_a_coupling_leaves_half_as_it_is(rng):
+def test_a_coupling_leaves_half_of_the_entries_unchanged(rng):
     layer = nvp.NVP(((6,), "tanh", "glorot_uniform"), 1)
     layer.build((None, 5))
     for variable in layer.trainable_variables:
@@ -17,7 +17,7 @@ def test_a_coupling_leaves_half_as_it_is(rng):
     assert np.all(z[:, 2:] != x[:, 2:])
 
 
-def test_every_bijector_has_a_network_of_its_own():
+def test_every_bijector_has_its_own_network():
     layer = nvp.NVP(((6, 7), "relu", "glorot_uniform"), 3)
     layer.build((None, 5))
     shapes = [tuple(v.shape) for v in layer.trainable_variables]

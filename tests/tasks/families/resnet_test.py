@@ -1,4 +1,4 @@
-"""Residual networks: sizes, normalisation, the skip."""
+"""Residual networks: sizes, normalization, the skip."""
 
 import keras
 import numpy as np
@@ -16,7 +16,9 @@ from keras_lopt import tasks
         ("none", keras.layers.Layer, 0),
     ],
 )
-def test_normalisations(normalization, kind, state, layers_of):
+def test_every_activation_has_its_normalization(
+    normalization, kind, state, layers_of
+):
     task = tasks.get(
         "resnet", channels=2, stages=1, normalization=normalization
     )
@@ -34,7 +36,7 @@ def test_a_stage_halves_the_image_and_doubles_the_channels(layers_of):
     assert len(layers_of(task, keras.layers.Add)) == 6
 
 
-def test_without_blocks_output_the_skip_is_left(layers_of, outputs_of):
+def test_only_the_skip_is_left_if_blocks_output_zero(layers_of, outputs_of):
     task = tasks.get("resnet", channels=3, stages=1, normalization="none")
     x = task.dataset.inputs[:4]
     for layer in layers_of(task, keras.layers.Conv2D)[1:]:
@@ -45,6 +47,6 @@ def test_without_blocks_output_the_skip_is_left(layers_of, outputs_of):
     np.testing.assert_allclose(task.model(x), dense(features), atol=1e-5)
 
 
-def test_an_unknown_normalisation_is_refused():
+def test_an_unknown_normalization_is_refused():
     with pytest.raises(ValueError, match="`normalization` must be one of"):
         tasks.get("resnet", normalization="group")

@@ -1,4 +1,4 @@
-"""Text classification: what is read out of a core."""
+"""Text classification: the readouts of a core."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ READOUTS = {
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_readouts(readout, layers_of):
+def test_the_classifier_sees_the_readout_of_the_core(readout, layers_of):
     task = tasks.get("rnn_text", readout=readout, **SMALL)
     (core,) = layers_of(task, keras.layers.GRU)
     (dense,) = layers_of(task, keras.layers.Dense)

@@ -1,4 +1,4 @@
-"""Tables: classes or a number."""
+"""Tables of measurements: classification and regression."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from keras_lopt import tasks
 
 
-def test_a_number_is_predicted_where_there_are_no_classes():
+def test_without_classes_a_number_is_predicted():
     task = tasks.get("tabular", data="diabetes")
     assert task.model.output.shape == (None, 1)
     _, targets = task.dataset.arrays("train")
@@ -16,7 +16,7 @@ def test_a_number_is_predicted_where_there_are_no_classes():
 
 
 @pytest.mark.parametrize("data, classes", [("wine", 3), ("breast_cancer", 2)])
-def test_classes(data, classes):
+def test_classes_have_one_output_each(data, classes):
     task = tasks.get("tabular", data=data)
     assert task.model.output.shape == (None, classes)
     assert task.normalizer.unit == pytest.approx(np.log(classes))

@@ -1,4 +1,4 @@
-"""Transformers on text: they see what came before, and where."""
+"""Transformers on text: the causal mask, and positions."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from keras_lopt import tasks
 SMALL = {"embed": 4, "heads": 2, "vocabulary": 30, "length": 6}
 
 
-def test_an_output_depends_on_earlier_tokens_alone(outputs_of):
+def test_an_output_depends_only_on_its_token_and_earlier_ones(outputs_of):
     task = tasks.get("transformer_lm", **SMALL)
     tokens = task.dataset.inputs[:1].copy()
     before = outputs_of(task, tokens).numpy()[0]
@@ -18,7 +18,7 @@ def test_an_output_depends_on_earlier_tokens_alone(outputs_of):
     np.testing.assert_array_equal(is_same, [True] * 3 + [False] * 3)
 
 
-def test_places_differ(outputs_of):
+def test_outputs_differ_between_positions(outputs_of):
     task = tasks.get("transformer_lm", **SMALL)
     outputs = outputs_of(task, np.full([1, 6], 5, np.int32)).numpy()[0]
     assert np.all(np.abs(np.diff(outputs, axis=0)).max(axis=-1) > 1e-4)
