@@ -16,6 +16,7 @@ from keras_lopt.rules.hierarchical import HierarchicalRule
 from keras_lopt.rules.mlp import MLPRule
 from keras_lopt.rules.nadamw import NAdamWRule
 from keras_lopt.rules.registry import get, names, register
+from keras_lopt.rules.scale_free import ScaleFreeRule
 from keras_lopt.rules.sgd import SGDRule
 from keras_lopt.rules.sgdm import SGDMRule
 from keras_lopt.rules.theta_vector import ThetaVector
@@ -35,6 +36,7 @@ __all__ = [
     "Rule",
     "SGDMRule",
     "SGDRule",
+    "ScaleFreeRule",
     "ShapedTensorRule",
     "ThetaVector",
     "VeLORule",
