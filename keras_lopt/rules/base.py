@@ -69,7 +69,8 @@ class Rule:
             slots: As from `init_slots` or from the last `update`.
             signals: Dict of scalars. `step` counts from 0; `horizon`,
                 `train_loss` and `valid_loss` where the rule requires them or
-                has them as an option. A NaN as `valid_loss` is none.
+                has them as an option. A NaN as `valid_loss` is none; a
+                `horizon` of 0 is one that is not known, where it is an option.
 
         Returns:
             `deltas`, a list of float32 tensors to be added to `params`, and

@@ -81,8 +81,8 @@ class ScaleFreeRule(Rule):
             its largest one, and on the RMS of the parameter in units of its
             first one.
         loss_features: Whether `out` depends on the training loss in units of
-            its first and of its least value. Without that signal, or where
-            the loss is not positive, they are 0.
+            its first and of its least value; the signal is required then. A
+            loss that is not positive is passed over.
         pull: Whether another output of the step sizes' MLP pulls parameters
             towards their first RMS.
         gates_see_tensor: Whether the gates depend on the features of the
@@ -106,7 +106,7 @@ class ScaleFreeRule(Rule):
     gates_see_tensor: bool = False
     shared_controller: bool = False
 
-    optional_signals: ClassVar[tuple[str, ...]] = ("horizon", "train_loss")
+    optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
 
     def __post_init__(self):
         check_counts(self, "hidden_units", "step_hidden_units")
@@ -130,6 +130,10 @@ class ScaleFreeRule(Rule):
         for field in ("momentum_decays", "second_moment_decays", "floors"):
             # From JSON they come as lists.
             object.__setattr__(self, field, tuple(getattr(self, field)))
+
+    @property
+    def required_signals(self):
+        return ("step", "train_loss") if self.loss_features else ("step",)
 
     # Theta.
 
@@ -340,7 +344,7 @@ class ScaleFreeRule(Rule):
         }
         if self.loss_features:
             slots["loss"], loss = _loss_features(
-                slots["loss"], signals.get("train_loss")
+                slots["loss"], signals["train_loss"]
             )
             features += [ops.broadcast_to(f, param.shape) for f in loss]
         features = ops.stack(features, axis=1)
@@ -447,7 +451,7 @@ def _time_features(signals):
 def _loss_features(slots, loss):
     """New slots, and logs of the loss in units of its first and least one."""
     zero = ops.zeros((), dtype="float32")
-    loss = ops.cast(0.0 if loss is None else loss, "float32")
+    loss = ops.cast(loss, "float32")
     is_one = ops.logical_and(loss > TINY, loss < 1.0 / TINY)
     count = slots["count"] + ops.cast(is_one, "float32")
     mean = LOSS_DECAY * slots["mean"] + (1.0 - LOSS_DECAY) * loss
