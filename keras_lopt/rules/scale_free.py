@@ -226,7 +226,7 @@ class ScaleFreeRule(Rule):
         deltas = [None] * len(params)
         for group in groups:
             direction = self._direction(theta, group, factors, times, signals)
-            squares = group.means(_squares, {"grad": direction[None]})
+            squares = group.means(_squares, {"direction": direction[None]})
             step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
             delta = -group.rows.spread(step)[0] * direction
             if self.pull:
@@ -252,19 +252,17 @@ class ScaleFreeRule(Rule):
                 rows.join([_flat(tensors[i]) for i in numbers])
                 for tensors in (grads, params)
             )
-            # Not so for NaN.
-            is_finite = ops.abs(grad) <= LARGEST_GRADIENT
-            grad = ops.where(is_finite, grad, ops.zeros_like(grad))
+            finite = _finite(grad)
             entries = {
                 "grad": grad[None],
                 "param": param[None],
                 "momenta": moving_averages(
-                    self.momentum_decays, entries["momenta"], grad
+                    self.momentum_decays, entries["momenta"], finite
                 ),
                 "second_moments": moving_averages(
                     self.second_moment_decays,
                     entries["second_moments"],
-                    grad * grad,
+                    finite * finite,
                 ),
             }
             group = _Group(numbers, rows, entries, None)
@@ -383,7 +381,7 @@ class ScaleFreeRule(Rule):
             (direction,) = outputs
             if not rows.is_full:
                 direction = direction * rows.mask()
-        return _computed_once(direction)
+        return direction
 
     def _ratio(self, group, signals):
         """log of the roots of both second moments, corrected for the start."""
@@ -442,36 +440,40 @@ def _in_order(groups, values):
     return ops.take(values, np.argsort(numbers), axis=1)
 
 
-def _scaled(epsilons, entries):
-    """Gradient and momenta over roots of second moments."""
-    (grad,), (short, middle, long) = entries["grad"], entries["momenta"]
-    fast, slow = (
-        inverse_root(moment + epsilon)
-        for moment, epsilon in zip(entries["second_moments"], epsilons)
-    )
-    return [grad * fast, short * fast, short * slow, middle * slow, long * slow]
+def _finite(grad):
+    """The gradient with zeros for what is not finite, or too large."""
+    is_finite = ops.abs(grad) <= LARGEST_GRADIENT  # Not so for NaN.
+    return ops.where(is_finite, grad, ops.zeros_like(grad))
 
 
 def _odd_features(epsilons, entries):
     """Before normalisation: 9 tensors, shaped as `entries` has them."""
-    (grad,), (short, middle, _) = entries["grad"], entries["momenta"]
-    return [*_scaled(epsilons, entries), grad, short, middle, *entries["param"]]
+    grad, (short, middle, long) = _finite(entries["grad"][0]), entries["momenta"]
+    fast, slow = (
+        inverse_root(moment + epsilon)
+        for moment, epsilon in zip(entries["second_moments"], epsilons)
+    )
+    scaled = [grad * fast, short * fast, short * slow, middle * slow, long * slow]
+    return [*scaled, grad, short, middle, entries["param"][0]]
 
 
 def _products(epsilons, entries):
     """What is averaged over tensors; the last 9 are odd features' squares."""
-    (grad,), (_, middle, long) = entries["grad"], entries["momenta"]
     odd = _odd_features(epsilons, entries)
-    return [grad * middle, long * long, *[o * o for o in odd]]
+    _, middle, long = entries["momenta"]
+    product = odd[5] * middle
+    return [product, long * long, *[o * o for o in odd]]
 
 
 def _squares(entries):
-    return [x * x for x in entries["grad"]]
+    return [x * x for x in entries["direction"]]
 
 
 def _squashed(x):
-    square = x * x
-    return square / (1.0 + square)
+    """x^2 / (1 + x^2)."""
+    # XLA on CPU keeps that fraction in memory, and computes this in one loop
+    # with what it is for: 11 and 7 ns an entry.
+    return 1.0 - 1.0 / (1.0 + x * x)
 
 
 def _unstacked(entries):

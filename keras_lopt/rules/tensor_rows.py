@@ -17,6 +17,8 @@ from keras_lopt.rules import networks
 ROW_COST = 16
 #: Widest row, and entries of a block: what is computed of it stays in a cache.
 WIDEST, BLOCK = 1024, 2**14
+#: Narrowest row of a tensor by itself, where its size has such a divisor.
+NARROWEST = 256
 #: Entries of which sums are taken block by block.
 FEWEST = 2**15
 #: So many of the largest tensors, if they have as many entries as that, are
@@ -115,7 +117,7 @@ class Rows(NamedTuple):
             [number of products, t].
         """
         is_large = self.height * self.width >= FEWEST
-        if not (is_large and networks.is_compiled(entries["grad"])):
+        if not (is_large and networks.is_compiled(next(iter(entries.values())))):
             whole = {k: ops.unstack(v) for k, v in entries.items()}
             return self._totals(products_of(whole), self._ownership())
 
@@ -193,6 +195,9 @@ def plan(sizes):
 def best(sizes):
     """Rows of a width at which few of their entries are zeros."""
     widths = np.arange(1, WIDEST + 1)
+    if len(sizes) == 1 and sizes[0] >= FEWEST:
+        full = widths[(sizes[0] % widths == 0) & (widths >= NARROWEST)]
+        widths = full if len(full) else widths
     heights = sum(-(-size // widths) for size in sizes)  # [WIDEST]
     cost = heights * (-(-widths // 8) * 8 + ROW_COST)
     width = int(widths[np.argmin(cost)])
@@ -200,7 +205,7 @@ def best(sizes):
     if height * width < FEWEST:
         return Rows(tuple(sizes), width, height, height)
     most = max(1, BLOCK // width)
-    for block in range(most, max(1, most // 2), -1):
+    for block in range(most, most // 4, -1):
         if height % block == 0:
             return Rows(tuple(sizes), width, height, block)
     height = -(-height // most) * most
