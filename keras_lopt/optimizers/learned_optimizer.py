@@ -222,7 +222,7 @@ class LearnedOptimizer(backends.BackendOptimizer):
         self._warn_of_horizon()
 
     def _warn_of_horizon(self):
-        if "horizon" not in self.rule.required_signals or self.horizon is None:
+        if not self._signals.reads_horizon or self.horizon is None:
             return
         updates = int(ops.convert_to_numpy(self.iterations))
         if updates <= self.horizon or self._has_warned_of_horizon:

@@ -29,12 +29,18 @@ class SetSignals:
         # A Python number, because it is read while a step is being traced.
         self._horizon = None if horizon is None else int(horizon)
         self._horizon_variable = self._valid_loss = None
-        if "horizon" in rule.required_signals:
-            value = np.int32(self._horizon or 0)  # 0: unknown.
+        if self.reads_horizon:
+            value = np.int32(self._horizon or 0)  # 0: not known.
             self._horizon_variable = add_variable(value, "horizon")
         if "valid_loss" in rule.optional_signals:
             value = np.float32(np.nan)  # NaN: no loss since the last step.
             self._valid_loss = add_variable(value, "valid_loss")
+
+    @property
+    def reads_horizon(self):
+        """Whether the rule plans with the horizon, if it is known."""
+        rule = self._rule
+        return "horizon" in (*rule.required_signals, *rule.optional_signals)
 
     @property
     def horizon(self):
@@ -59,8 +65,9 @@ class SetSignals:
             self._valid_loss.assign(loss)
 
     def check(self):
-        """Raises ValueError if the rule needs a horizon and has none."""
-        if self._horizon_variable is not None and self._horizon is None:
+        """Raises ValueError where the rule must know the horizon: None."""
+        is_required = "horizon" in self._rule.required_signals
+        if is_required and self._horizon is None:
             raise ValueError(
                 f"Rule {self._rule.name!r} plans with the length of the "
                 "training, which is unknown. Pass the callback "
@@ -78,7 +85,7 @@ class SetSignals:
             train_loss: Scalar, or None if there is none.
         """
         signals = {"step": ops.convert_to_tensor(iterations)}
-        if self._horizon_variable is not None:
+        if self._horizon_variable is not None:  # 0 where it is not known.
             signals["horizon"] = ops.convert_to_tensor(self._horizon_variable)
         if train_loss is not None:
             signals["train_loss"] = train_loss

@@ -66,11 +66,11 @@ class Rule:
             theta: Dict of arrays, as from `init_theta`.
             grads: List of tensors, one per parameter.
             params: List of tensors.
-            slots: From `init_slots` or from the last `update`.
-            signals: Dict of scalars. `step` counts from 0. `horizon`,
-                `train_loss` and `valid_loss` are there if the rule requires
-                them, or may be there if it lists them as optional. A
-                `valid_loss` of NaN means that there is none.
+            slots: As from `init_slots` or from the last `update`.
+            signals: Dict of scalars. `step` counts from 0; `horizon`,
+                `train_loss` and `valid_loss` where the rule requires them or
+                has them as an option. A NaN as `valid_loss` is none; a
+                `horizon` of 0 is one that is not known, where it is an option.
 
         Returns:
             `deltas`, a list of float32 tensors to add to `params`, and the

@@ -8,21 +8,23 @@ the same.
 """
 
 import dataclasses
+import functools
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from keras import ops
 
 from keras_lopt.checks import check_number, check_numbers
-from keras_lopt.rules import networks, progress
-from keras_lopt.rules.accumulators import inverse_root, moving_averages
 from keras_lopt.rules.base import Rule
 from keras_lopt.rules.hyperparameters import (
     check_counts,
     check_flags,
     check_positive,
 )
+from keras_lopt.rules.memory import progress
+from keras_lopt.rules.memory.accumulators import inverse_root, moving_averages
+from keras_lopt.rules.networks import layers, tensor_rows
 from keras_lopt.rules.registry import register
 
 #: Added to squares, so that nothing is divided by 0: gradients of an RMS of
@@ -35,14 +37,21 @@ LARGEST_GRADIENT = 1e15
 EPSILON = 1e-8
 #: Bound of the normalised odd features.
 CLIP = 10.0
-#: Kinds of tensors: scalars and vectors, matrices, and what has more axes.
-NUM_KINDS = 3
 #: Later than this, in units of the horizon, is as at this.
 LAST_FRACTION = 1.1
 #: Before its first step, a tensor's first RMS and first loss.
 NOT_SEEN = -1.0
 #: Decay of the running mean of the training loss.
 LOSS_DECAY = 0.9
+#: Odd features of an entry.
+NUM_ODD = 9
+#: Kinds of tensors: scalars and vectors, matrices, and what has more axes.
+NUM_KINDS = 3
+#: Features of a tensor that there always are: signal to noise of three momenta,
+#: a cosine, a ratio, the kind and the size.
+NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 1
+#: Fractions of the horizon, whether there is one, its logarithm and the step's.
+NUM_TIMES = len(progress.FRACTIONS) + 3
 
 
 @register("scale_free")
@@ -81,8 +90,8 @@ class ScaleFreeRule(Rule):
             its largest one, and on the RMS of the parameter in units of its
             first one.
         loss_features: Whether `out` depends on the training loss in units of
-            its first and of its least value. Without that signal, or where
-            the loss is not positive, they are 0.
+            its first and of its least value; the signal is required then. A
+            loss that is not positive is passed over.
         pull: Whether another output of the step sizes' MLP pulls parameters
             towards their first RMS.
         gates_see_tensor: Whether the gates depend on the features of the
@@ -106,7 +115,7 @@ class ScaleFreeRule(Rule):
     gates_see_tensor: bool = False
     shared_controller: bool = False
 
-    optional_signals: ClassVar[tuple[str, ...]] = ("horizon", "train_loss")
+    optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
 
     def __post_init__(self):
         check_counts(self, "hidden_units", "step_hidden_units")
@@ -131,37 +140,29 @@ class ScaleFreeRule(Rule):
             # From JSON they come as lists.
             object.__setattr__(self, field, tuple(getattr(self, field)))
 
+    @property
+    def required_signals(self):
+        return ("step", "train_loss") if self.loss_features else ("step",)
+
     # Theta.
 
     @property
-    def _counts(self):
-        """Numbers of odd features, of even ones, and of a tensor's."""
-        one = ops.ones((1,), dtype="float32")
-        entries = {
-            "grad": one,
-            "param": one,
-            "momenta": [one] * len(self.momentum_decays),
-            "second_moments": [one] * len(self.second_moment_decays),
-        }
-        odd = _odd_features(entries)
-        tensor = NUM_STATISTICS + 2 * self.done_features
-        return len(odd), len(odd) + 1, tensor + 2 * self.loss_features
-
-    @property
     def _sizes(self):
-        """Of the layers of both MLPs."""
-        odd, even, tensor = self._counts
-        inputs = even + NUM_TIMES + tensor * self.gates_see_tensor
-        gates = [inputs + odd * (not self.is_odd), self.hidden_units]
-        step = [NUM_TIMES + tensor, self.step_hidden_units]
-        outputs = odd if self.is_odd else 1
-        return [*gates, outputs], [*step, 1 + self.pull]
+        """Of the layers of both MLPs, that of the gates and of the step."""
+        tensor = NUM_OF_TENSOR + 2 * self.done_features + 2 * self.loss_features
+        context = NUM_TIMES + tensor * self.gates_see_tensor
+        if self.is_odd:
+            gates = [NUM_ODD + 1 + context, self.hidden_units, NUM_ODD]
+        else:
+            gates = [2 * NUM_ODD + 1 + context, self.hidden_units, 1]
+        step = [NUM_TIMES + tensor, self.step_hidden_units, 1 + self.pull]
+        return gates, step
 
     def theta_shapes(self):
         gates, step = self._sizes
-        step = networks.mlp_shapes(step)
+        step = layers.mlp_shapes(step)
         return {
-            **networks.mlp_shapes(gates),
+            **layers.mlp_shapes(gates),
             **{f"step_{leaf}": shape for leaf, shape in step.items()},
             "floors": (NUM_KINDS,),
             "exponents": (NUM_KINDS,),
@@ -170,12 +171,12 @@ class ScaleFreeRule(Rule):
     def init_theta(self, seed):
         rng = np.random.default_rng(seed)
         gates, step = self._sizes
-        theta = networks.init_mlp(rng, gates)
+        theta = layers.init_mlp(rng, gates)
         # So that gates are more than what the features make of them.
         shape = theta["b1"].shape
-        theta["b1"] = 0.5 * networks.truncated_normal(rng, shape)
+        theta["b1"] = 0.5 * layers.truncated_normal(rng, shape)
         theta["b1"] = theta["b1"].astype(np.float32)
-        step = networks.init_mlp(rng, step)
+        step = layers.init_mlp(rng, step)
         theta |= {f"step_{leaf}": value for leaf, value in step.items()}
         zeros = np.zeros(NUM_KINDS, np.float32)
         return theta | {"floors": zeros, "exponents": zeros.copy()}
@@ -184,34 +185,27 @@ class ScaleFreeRule(Rule):
 
     def init_slots(self, theta, params):
         del theta
-        sizes = [math.prod(param.shape) for param in params]
-        return {
-            "entries": [
+        count = len(params)
+        entries = []
+        for _, rows in _plan(params):
+            shape = (rows.height, rows.width)
+            entries.append(
                 {
-                    "momenta": _zeros(len(self.momentum_decays), size),
+                    "momenta": _zeros(len(self.momentum_decays), *shape),
                     "second_moments": _zeros(
-                        len(self.second_moment_decays), size
+                        len(self.second_moment_decays), *shape
                     ),
                 }
-                for size in sizes
-            ],
-            "tensors": self._init_tensor_slots(len(sizes)),
-        }
-
-    def _init_tensor_slots(self, count):
-        """What is remembered of each tensor, and of the loss."""
+            )
         slots = {
+            "entries": entries,
             "mean_squares": _zeros(len(self.second_moment_decays), count),
-            "first_rms": NOT_SEEN + _zeros(count),
             "largest_square": _zeros(count),
+            "first_rms": NOT_SEEN + _zeros(count),
         }
         if self.loss_features:
-            slots["loss"] = {
-                "count": _zeros(),
-                "mean": _zeros(),
-                "first": _zeros(),
-                "least": _zeros(),
-            }
+            leaves = ("count", "mean", "first", "least")
+            slots["loss"] = {leaf: _zeros() for leaf in leaves}
         return slots
 
     # One step.
@@ -220,194 +214,231 @@ class ScaleFreeRule(Rule):
         self.check_signals(signals)
         if not params:
             return [], slots
-        count = ops.cast(signals["step"], "float32") + 1.0
-        corrections = [
-            _correction(decay, count) for decay in self.second_moment_decays
-        ]
-        shapes = [tuple(param.shape) for param in params]
-        grads = [_flat(grad) for grad in grads]
-        grads = [_finite(grad) for grad in grads]
-        params = [_flat(param) for param in params]
-        new = [
-            self._accumulated(grad, tensor)
-            for grad, tensor in zip(grads, slots["entries"], strict=True)
-        ]
-        entries = [
-            {"grad": grad, "param": param, **tensor}
-            for grad, param, tensor in zip(grads, params, new)
-        ]
-        tensors, sums = slots["tensors"], {}
-        squares = ops.stack([_mean(grad * grad) for grad in grads])  # [t]
-        mean_squares = moving_averages(
-            self.second_moment_decays, tensors["mean_squares"], squares
-        )
-        epsilons = EPSILON * mean_squares + TINY  # [2, t]
-        odd = []
-        for i, entry in enumerate(entries):
-            entry["second_moments"] = [
-                v + epsilons[j, i]
-                for j, v in enumerate(ops.unstack(entry["second_moments"]))
-            ]
-            entry["momenta"] = ops.unstack(entry["momenta"])
-            odd.append([_normalized(o) for o in _odd_features(entry)])
-        sums = {
-            "grad": squares,
-            "param": ops.stack([_mean(p * p) for p in params]),
-            "momenta": ops.stack(
-                [
-                    ops.stack([_mean(e["momenta"][k] ** 2) for e in entries])
-                    for k in range(len(self.momentum_decays))
-                ]
-            ),
-            "product": ops.stack(
-                [_mean(e["grad"] * e["momenta"][1]) for e in entries]
-            ),
-        }
-        tensors, features, scales = self._tensor_features(
-            theta, shapes, tensors, mean_squares, sums, count, signals
+        groups = self._groups(grads, params, slots)
+        means = _in_order(groups, [group.means(_products) for group in groups])
+        new, features, scale, growth = self._of_tensors(
+            theta, params, slots, means, signals
         )
         times = _time_features(signals)
-        steps, pulls = self._steps(theta, times, features, scales)
-        shift = 0.5 * ops.log(corrections[1] / corrections[0])
-        deltas = []
-        for i, entry in enumerate(entries):
-            context = times
-            if self.gates_see_tensor:
-                context = ops.concatenate([times, features[i]])
-            short, long = entry["second_moments"]
-            ratio = 0.5 * ops.log(short / long) + shift
-            direction = self._direction(theta, odd[i], ratio, context)
-            norm = inverse_root(_mean(direction * direction) + TINY)
-            delta = -(steps[i] * norm) * direction - pulls[i] * params[i]
-            deltas.append(ops.reshape(delta, shapes[i]))
-        return deltas, {"entries": new, "tensors": tensors}
-
-    def _accumulated(self, grad, slots):
-        return {
-            "momenta": moving_averages(
-                self.momentum_decays, slots["momenta"], grad
-            ),
-            "second_moments": moving_averages(
-                self.second_moment_decays, slots["second_moments"], grad * grad
-            ),
-        }
-
-    def _tensor_features(
-        self, theta, shapes, slots, mean_squares, means, count, signals
-    ):
-        """New slots, features [t, f] and scales (first, now) of t tensors."""
-        kinds = [_kind(shape) for shape in shapes]
-        param = ops.sqrt(means["param"])
-        first = ops.where(slots["first_rms"] < 0.0, param, slots["first_rms"])
-        floors = ops.convert_to_tensor(self.floors, "float32")
-        floors = ops.take(floors * ops.exp(2.0 * theta["floors"]), kinds)
-        a = ops.sigmoid(4.0 * theta["exponents"] - 3.0)
-        a = ops.take(a, kinds)
-        growth = ops.log(ops.maximum(param, floors))
-        growth = growth - ops.log(ops.maximum(first, floors))
-        if self.first_scale:
-            scale = ops.maximum(first, floors) * ops.exp(a * growth)
-        else:
-            scale = ops.maximum(param, floors)
-        short, long = (
-            mean_squares[i] / _correction(decay, count)
-            for i, decay in enumerate(self.second_moment_decays)
-        )
-        largest = ops.maximum(slots["largest_square"], short)
-        features = [
-            0.25 * _log_ratio(means["momenta"][i] / _square_of(c), long)
-            for i, c in enumerate(
-                _correction(decay, count) for decay in self.momentum_decays
-            )
+        steps, pulls = self._steps(theta, times, features, scale, growth)
+        factors = inverse_root(means[-NUM_ODD:] + TINY)
+        if self.gates_see_tensor:
+            times = _beside(times, features)
+        deltas = [None] * len(params)
+        for group in groups:
+            direction = self._direction(theta, group, factors, times, signals)
+            squares = group.means(_squares, {"direction": direction[None]})
+            step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
+            delta = -group.rows.spread(step)[0] * direction
+            if self.pull:
+                (pull,) = group.rows.spread(group.of(pulls))
+                delta = delta - pull * group.entries["param"][0]
+            parts = group.rows.split(delta)
+            for i, part in zip(group.numbers, parts, strict=True):
+                deltas[i] = ops.reshape(part, params[i].shape)
+        new["entries"] = [
+            {k: group.entries[k] for k in ("momenta", "second_moments")}
+            for group in groups
         ]
-        cosine = means["product"]
-        for square in (means["grad"], means["momenta"][1]):
-            cosine = cosine * inverse_root(square + TINY)
-        features.append(cosine)
-        features.append(0.25 * _log_ratio(short, long))
-        one_hot = np.eye(NUM_KINDS, dtype=np.float32)[kinds].T
-        features += [ops.convert_to_tensor(row) for row in one_hot]
-        sizes = [max(1, math.prod(shape)) for shape in shapes]
-        logs = (np.log(sizes) / 6.0 - 1.0).astype(np.float32)
-        features.append(ops.convert_to_tensor(logs))
-        if self.done_features:
-            features += [0.25 * _log_ratio(short, largest), growth]
-        slots = {
-            **slots,
-            "mean_squares": mean_squares,
-            "first_rms": first,
-            "largest_square": largest,
-        }
-        if self.loss_features:
-            slots["loss"], loss = _loss_features(
-                slots["loss"], signals.get("train_loss")
-            )
-            features += [ops.broadcast_to(f, param.shape) for f in loss]
-        features = ops.stack(features, axis=1)
-        is_moved = ops.cast(long > TINY, "float32")
-        return slots, features, (scale * is_moved, growth * is_moved)
+        return deltas, new
 
-    def _steps(self, theta, times, features, scales):
-        """Lists of step sizes and of pulls, of the tensors."""
-        scale, growth = scales
+    def _groups(self, grads, params, slots):
+        """List of `_Group`, with new accumulators."""
+        epsilons = EPSILON * slots["mean_squares"] + TINY  # [2, t]
+        groups = []
+        for (numbers, rows), entries in zip(
+            _plan(params), slots["entries"], strict=True
+        ):
+            grad, param = (
+                rows.join([_flat(tensors[i]) for i in numbers])
+                for tensors in (grads, params)
+            )
+            finite = _finite(grad)
+            entries = {
+                "grad": grad[None],
+                "param": param[None],
+                "momenta": moving_averages(
+                    self.momentum_decays, entries["momenta"], finite
+                ),
+                "second_moments": moving_averages(
+                    self.second_moment_decays,
+                    entries["second_moments"],
+                    finite * finite,
+                ),
+            }
+            group = _Group(numbers, rows, entries, None)
+            groups.append(
+                group._replace(epsilons=rows.spread(group.of(epsilons)))
+            )
+        return groups
+
+    def _of_tensors(self, theta, params, slots, means, signals):
+        """What there is one of a tensor, from `means` of `_products`.
+
+        Returns:
+            New slots but `entries`; features [t, f]; scale and growth [t].
+        """
+        product, long_momentum, *_, square, short_momentum, momentum, param = (
+            ops.unstack(means)
+        )
+        count = ops.cast(signals["step"], "float32") + 1.0
+        mean_squares = moving_averages(
+            self.second_moment_decays, slots["mean_squares"], square
+        )
+        short, long = (
+            mean / _correction(decay, count)
+            for mean, decay in zip(
+                ops.unstack(mean_squares), self.second_moment_decays
+            )
+        )
+        rms, first = ops.sqrt(param), slots["first_rms"]
+        first = ops.where(first < 0.0, rms, first)
+        new = {
+            "mean_squares": mean_squares,
+            "largest_square": ops.maximum(slots["largest_square"], short),
+            "first_rms": first,
+        }
+        kinds = [_kind(p.shape) for p in params]
+        scale, growth = self._scales(theta, kinds, first, rms)
+        momenta = (short_momentum, momentum, long_momentum)
+        features = [
+            0.25 * _log_ratio(mean, _correction(decay, count) ** 2 * long)
+            for mean, decay in zip(momenta, self.momentum_decays)
+        ]
+        cosine = product * inverse_root(square + TINY)
+        features.append(cosine * inverse_root(momentum + TINY))
+        features.append(0.25 * _log_ratio(short, long))
+        features += _shape_features(params, kinds)
+        if self.done_features:
+            largest = new["largest_square"]
+            features += [0.25 * _log_ratio(short, largest), growth]
+        if self.loss_features:
+            new["loss"], loss = _loss_features(
+                slots["loss"], signals["train_loss"]
+            )
+            features += [ops.broadcast_to(f, rms.shape) for f in loss]
+        is_moved = ops.cast(long > TINY, "float32")
+        features = ops.stack(features, axis=1)
+        return new, features, scale * is_moved, growth * is_moved
+
+    def _scales(self, theta, kinds, first, now):
+        """What steps are relative to, and log of now to first RMS. [t]"""
+        floors = ops.exp(2.0 * theta["floors"])
+        floors = floors * ops.convert_to_tensor(self.floors, "float32")
+        floors = ops.take(floors, kinds)
+        first, now = ops.maximum(first, floors), ops.maximum(now, floors)
+        growth = ops.log(now / first)
+        if not self.first_scale:
+            return now, growth
+        exponents = ops.sigmoid(4.0 * theta["exponents"] - 3.0)
+        return first * ops.exp(ops.take(exponents, kinds) * growth), growth
+
+    def _steps(self, theta, times, features, scale, growth):
+        """Sizes of steps, and of the pulls in units of the parameter. [1, t]"""
         count = features.shape[0]
         if self.shared_controller:
             features = ops.mean(features, axis=0, keepdims=True)
             features = ops.tile(features, (count, 1))
-        times = ops.tile(times[None], (count, 1))
-        inputs = ops.concatenate([times, features], axis=1)
+        inputs = _beside(times, features)
         hidden = ops.matmul(inputs, theta["step_w0"]) + theta["step_b0"]
         out = ops.matmul(ops.tanh(hidden), theta["step_w1"]) + theta["step_b1"]
-        sizes = self.step_mult * ops.exp(self.exp_mult * out)
-        pulls = ops.zeros_like(scale)
+        sizes = self.step_mult * ops.exp(self.exp_mult * out)  # [t, 1 or 2]
+        pulls = None
         if self.pull:
-            pulls = ops.clip(growth, -1.0, 1.0) * sizes[:, 1]
-        return sizes[:, 0] * scale, pulls
+            pulls = (ops.clip(growth, -1.0, 1.0) * sizes[:, 1])[None]
+        return (scale * sizes[:, 0])[None], pulls
 
-    def _direction(self, theta, odd, ratio, context):
-        even = [_squashed(o) for o in odd] + [ratio]
-        layers = [
-            networks.first_layer(theta, context),
-            *networks.layers_from(theta, 1),
+    def _direction(self, theta, group, factors, context, signals):
+        """The direction before its normalisation. [height, width]
+
+        Args:
+            theta, signals: As of `update`.
+            group: `_Group`.
+            factors: [9, t], of the odd features.
+            context: [c], or [t, c].
+        """
+        rows, entries = group.rows, group.entries
+        odd = _odd_features(group.epsilons, _unstacked(entries))
+        odd = [
+            ops.clip(o * factor, -CLIP, CLIP)
+            for o, factor in zip(odd, rows.spread(group.of(factors)))
         ]
-        if not self.is_odd:
-            return networks.perceptron(layers, [*odd, *even])[0]
-        gates = networks.perceptron(layers, even)
-        gates = gates if isinstance(gates, list) else ops.unstack(gates)
-        return sum(gate * o for gate, o in zip(gates, odd))
+        inputs = [_squashed(o) for o in odd] + [self._ratio(group, signals)]
+        inputs = inputs if self.is_odd else [*odd, *inputs]
+        weights, added = theta["w0"][: len(inputs)], ()
+        context = ops.matmul(context, theta["w0"][len(inputs) :])
+        if self.gates_see_tensor:
+            added = [rows.spread(group.of(ops.transpose(context)))]
+            context = ops.zeros_like(theta["b0"])
+        mlp = [(weights, theta["b0"] + context)]
+        mlp += layers.layers_from(theta, 1)
+        outputs = layers.perceptron(mlp, inputs, added)
+        if not isinstance(outputs, list):
+            shape = (-1, rows.height, rows.width)
+            outputs = ops.unstack(ops.reshape(outputs, shape))
+        if self.is_odd:
+            direction = sum(gate * o for gate, o in zip(outputs, odd))
+        else:
+            (direction,) = outputs
+            if not rows.is_full:
+                direction = direction * rows.mask()
+        return direction
+
+    def _ratio(self, group, signals):
+        """log of the roots of both second moments, corrected for the start."""
+        count = ops.cast(signals["step"], "float32") + 1.0
+        short, long = (
+            _correction(decay, count) for decay in self.second_moment_decays
+        )
+        moments = ops.unstack(group.entries["second_moments"])
+        fast, slow = (m + e for m, e in zip(moments, group.epsilons))
+        return 0.5 * ops.log(fast / slow * (long / short))
 
 
 # Entries.
 
 
-def _odd_features(entries):
-    """Before normalisation: a list of tensors."""
-    grad, (short, middle, long) = entries["grad"], entries["momenta"]
-    fast, slow = (inverse_root(v) for v in entries["second_moments"])
-    return [
-        grad * fast,
-        short * fast,
-        short * slow,
-        middle * slow,
-        long * slow,
-        grad,
-        short,
-        middle,
-        entries["param"],
-    ]
+class _Group(NamedTuple):
+    """Tensors that lie in the same rows.
+
+    Args:
+        numbers: Indices of the tensors.
+        rows: Their `tensor_rows.Rows`.
+        entries: Dict of [c, height, width].
+        epsilons: What is added to both second moments, as broadcasts there.
+    """
+
+    numbers: tuple
+    rows: tensor_rows.Rows
+    entries: dict
+    epsilons: list
+
+    def of(self, values):
+        """Those of the tensors of the group, from [k, number of tensors]."""
+        if self.numbers == tuple(range(values.shape[1])):
+            return values
+        return ops.take(values, self.numbers, axis=1)
+
+    def means(self, products_of, entries=None):
+        """Means over each tensor. [number of products, tensors of the group]"""
+        if entries is None:
+            entries = self.entries
+            products_of = functools.partial(products_of, self.epsilons)
+        sizes = np.maximum(np.float32(self.rows.sizes), 1.0)
+        return self.rows.sums(products_of, entries) / sizes
 
 
-def _normalized(x):
-    return ops.clip(x * inverse_root(_mean(x * x) + TINY), -CLIP, CLIP)
+def _plan(params):
+    return tensor_rows.plan(tuple(math.prod(p.shape) for p in params))
 
 
-def _squashed(x):
-    square = x * x
-    return square / (1.0 + square)
-
-
-def _flat(x):
-    return ops.reshape(ops.cast(x, "float32"), (-1,))
+def _in_order(groups, values):
+    """[k, tensors of a group]s -> [k, t], in the order of the tensors."""
+    if len(groups) == 1:
+        return values[0]
+    numbers = [i for group in groups for i in group.numbers]
+    values = ops.concatenate(values, axis=1)
+    return ops.take(values, np.argsort(numbers), axis=1)
 
 
 def _finite(grad):
@@ -416,13 +447,82 @@ def _finite(grad):
     return ops.where(is_finite, grad, ops.zeros_like(grad))
 
 
+def _odd_features(epsilons, entries):
+    """Before normalisation: 9 tensors, shaped as `entries` has them."""
+    grad, (short, middle, long) = (
+        _finite(entries["grad"][0]),
+        entries["momenta"],
+    )
+    fast, slow = (
+        inverse_root(moment + epsilon)
+        for moment, epsilon in zip(entries["second_moments"], epsilons)
+    )
+    scaled = [
+        grad * fast,
+        short * fast,
+        short * slow,
+        middle * slow,
+        long * slow,
+    ]
+    return [*scaled, grad, short, middle, entries["param"][0]]
+
+
+def _products(epsilons, entries):
+    """What is averaged over tensors; the last 9 are odd features' squares."""
+    odd = _odd_features(epsilons, entries)
+    _, middle, long = entries["momenta"]
+    product = odd[5] * middle
+    return [product, long * long, *[o * o for o in odd]]
+
+
+def _squares(entries):
+    return [x * x for x in entries["direction"]]
+
+
+def _squashed(x):
+    """x^2 / (1 + x^2)."""
+    # XLA on CPU keeps that fraction in memory, and computes this in one loop
+    # with what it is for: 11 and 7 ns an entry.
+    return 1.0 - 1.0 / (1.0 + x * x)
+
+
+def _unstacked(entries):
+    return {k: ops.unstack(v) for k, v in entries.items()}
+
+
+def _flat(x):
+    return ops.reshape(ops.cast(x, "float32"), (-1,))
+
+
+def _computed_once(x):
+    """`x`, which XLA would compute anew for each of its uses.
+
+    A loop is what it does not look into.
+    """
+    if not layers.is_compiled(x):
+        return x
+    return ops.fori_loop(0, 2, lambda _, y: -y, x)
+
+
 # Tensors.
 
 
-#: Signal to noise of three momenta, a cosine, a ratio, a kind and a size.
-NUM_STATISTICS = 3 + 2 + NUM_KINDS + 1
-#: Fractions of the horizon, whether there is one, its logarithm and the step's.
-NUM_TIMES = len(progress.FRACTIONS) + 3
+def _shape_features(params, kinds):
+    """Lists of [t]: what kind a tensor is of, and its size."""
+    one_hot = np.eye(NUM_KINDS, dtype=np.float32)[:, kinds]
+    sizes = [max(1, math.prod(param.shape)) for param in params]
+    size = np.log(np.float32(sizes)) / 6.0 - 1.0
+    return [ops.convert_to_tensor(row) for row in (*one_hot, size)]
+
+
+def _kind(shape):
+    return min(max(len(shape), 1), NUM_KINDS) - 1
+
+
+def _beside(times, features):
+    """[c] and [t, f] -> [t, c + f]."""
+    times = ops.tile(times[None], (features.shape[0], 1))
+    return ops.concatenate([times, features], axis=1)
 
 
 def _time_features(signals):
@@ -447,7 +547,7 @@ def _time_features(signals):
 def _loss_features(slots, loss):
     """New slots, and logs of the loss in units of its first and least one."""
     zero = ops.zeros((), dtype="float32")
-    loss = ops.cast(0.0 if loss is None else loss, "float32")
+    loss = ops.cast(loss, "float32")
     is_one = ops.logical_and(loss > TINY, loss < 1.0 / TINY)
     count = slots["count"] + ops.cast(is_one, "float32")
     mean = LOSS_DECAY * slots["mean"] + (1.0 - LOSS_DECAY) * loss
@@ -458,8 +558,9 @@ def _loss_features(slots, loss):
     least = ops.where(is_first, now, ops.minimum(slots["least"], now))
     features = [0.25 * _log_ratio(now, first), 0.25 * _log_ratio(now, least)]
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
-    new = {"count": count, "mean": mean, "first": first, "least": least}
-    return new, features
+    return {"count": count, "mean": mean, "first": first, "least": least}, (
+        features
+    )
 
 
 def _log_ratio(x, y):
@@ -472,22 +573,6 @@ def _correction(decay, count):
     if not decay:
         return ops.ones_like(count)
     return -ops.expm1(math.log(decay) * count)
-
-
-def _square_of(x):
-    return x * x
-
-
-def _kind(shape):
-    """Index of the kind of tensor: by the number of its axes."""
-    return min(max(len(shape), 1), NUM_KINDS) - 1
-
-
-def _mean(x):
-    """Of a vector; 0 of an empty one."""
-    size = x.shape[0]
-    ones = ops.ones((size, 1), dtype="float32")
-    return ops.reshape(ops.matmul(x[None], ones), ()) / max(size, 1)
 
 
 def _zeros(*shape):
