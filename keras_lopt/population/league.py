@@ -56,7 +56,7 @@ class League(Teachers):
         best = np.argsort(chosen.scores, kind="stable")[:count]
         vacant = self.size - count
         return {
-            "thetas": np.pad(chosen.thetas[best], ((0, vacant), (0, 0))),
+            "thetas": np.pad(chosen.averages[best], ((0, vacant), (0, 0))),
             "ids": np.pad(chosen.ids[best], (0, vacant), constant_values=-1),
             "merits": np.pad(np.full(count, FIRST_MERIT), (0, vacant)),
             "multipliers": np.full(self.size, np.nan),
@@ -98,7 +98,7 @@ class League(Teachers):
         vacant = memory["ids"] < 0
         merit = memory["merits"][~vacant].mean()
         place = np.argmin(np.where(vacant, -1.0, memory["merits"]))
-        memory["thetas"][place] = members.thetas[best]
+        memory["thetas"][place] = members.averages[best]
         memory["ids"][place] = members.ids[best]
         memory["merits"][place] = merit
         memory["multipliers"][place] = np.nan

@@ -12,6 +12,8 @@ class Members:
 
     Attributes:
         thetas: [p, d] float32.
+        averages: [p, d]; running means of the thetas over outer steps. They
+            are what is scored, teaches, and is kept in the end.
         slots: Nest of [p, ...]; what a member's teacher remembers of it.
         slot_steps: [p] int32; outer steps since the slots were fresh.
         multipliers: [p]; the scale of each member's updates.
@@ -23,6 +25,7 @@ class Members:
     """
 
     thetas: np.ndarray
+    averages: np.ndarray
     slots: Any
     slot_steps: np.ndarray
     multipliers: np.ndarray
@@ -33,7 +36,7 @@ class Members:
     parents: np.ndarray
 
     @classmethod
-    def initial(cls, thetas, slots, ids, tasks=1):
+    def initial(cls, thetas, slots, ids, tasks=1, multiplier=1.0):
         """Members before training, not scored yet; `tasks` is how many."""
         count = len(thetas)
         # Of the types that training gives them, so that a checkpoint of a
@@ -41,9 +44,10 @@ class Members:
         unknown = np.full(count, np.inf, np.float32)
         return cls(
             thetas=thetas,
+            averages=thetas,
             slots=slots,
             slot_steps=np.zeros(count, np.int32),
-            multipliers=np.ones(count),
+            multipliers=np.full(count, multiplier),
             scores=unknown,
             train_losses=unknown,
             task_scores=np.tile(unknown[:, None], tasks),

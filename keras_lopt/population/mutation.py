@@ -14,6 +14,11 @@ class Mutation:
     They begin with their parents', or with those that `DrawnTeachers` has.
     """
 
+    @property
+    def first(self):
+        """The multiplier that members begin with."""
+        return 1.0
+
     def mutate(self, values, rng):
         """[p] new values from [p] values."""
         raise NotImplementedError
@@ -37,21 +42,27 @@ class LogNormal(Mutation):
         low: Floor. Greedy selection shrinks every multiplier to it, so it must
             not be negligible.
         high: Ceiling.
+        start: What members begin with.
     """
 
     spread: float = 1.0
     low: float = 0.1
     high: float = 8.0
+    start: float = 1.0
 
     def __post_init__(self):
         check_number("spread", self.spread, "[0, inf)")
-        for field in ("low", "high"):
+        for field in ("low", "high", "start"):
             check_number(field, getattr(self, field), "(0, inf)")
         if self.low > self.high:
             raise ValueError(
                 "`low` must be <= `high`. "
                 f"Received: low={self.low}, high={self.high}"
             )
+
+    @property
+    def first(self):
+        return self.start
 
     def mutate(self, values, rng):
         factors = 2.0 ** (self.spread * rng.standard_normal(len(values)))

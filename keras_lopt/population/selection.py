@@ -78,10 +78,22 @@ class Elitist(Truncation):
 
     Without this a population of random rules drifts to divergence: what a
     random rule does to a theta is mostly a constant drift.
+
+    Args:
+        fraction: As for `Truncation`.
+        tolerance: A child may score worse by less than this. Steps near an
+            optimum gain less than a scoring can tell; where none of them is
+            accepted, nothing is learned.
     """
 
+    tolerance: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number("tolerance", self.tolerance, "[0, inf)")
+
     def accepted(self, scores, child_scores):
-        return child_scores < scores
+        return child_scores < scores + self.tolerance
 
 
 class WinnerTakeAll(Selection):

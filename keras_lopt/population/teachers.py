@@ -43,14 +43,26 @@ class Teachers:
             rule, or all of it. A rule that trains models well may still be
             mostly drift, and useless, where gradients are as noisy as
             meta-gradients are.
+        as_one: Whether a teacher sees a theta as one matrix [d, 1], so that
+            all of it moves alike. A rule that was trained on models takes
+            other steps for biases than for matrices, and those of theta are
+            not a model's.
+        relative: Whether a multiplier says how long a teacher's first step is,
+            in units of the norm of theta. Steps for a new model are 3 to 10%
+            of its weights, those for a theta that has been trained should be
+            about 1%, and rules differ: with this, one multiplier fits all.
     """
 
     fresh: float = 0.6
     antisymmetric: bool = True
+    as_one: bool = False
+    relative: bool = False
 
     def __post_init__(self):
         check_number("fresh", self.fresh, "[0, 1]")
         check_flag("antisymmetric", self.antisymmetric)
+        check_flag("as_one", self.as_one)
+        check_flag("relative", self.relative)
 
     def rule(self, member_rule):
         """The teachers' rule, for members of `member_rule`."""
@@ -114,7 +126,7 @@ class SelfTraining(Teachers):
         drawn = rng.choice(best, size=len(order))
         drawn[order[0]] = order[0]
         return DrawnTeachers.with_parents_multipliers(
-            members.thetas[drawn], members.ids[drawn]
+            members.averages[drawn], members.ids[drawn]
         )
 
 
@@ -138,7 +150,7 @@ class FrozenTeachers(Teachers):
 
     def begin(self, drawn, chosen):
         frozen = chosen if self.chosen else drawn
-        return {"thetas": frozen.thetas, "ids": frozen.ids}
+        return {"thetas": frozen.averages, "ids": frozen.ids}
 
     def draw(self, members, memory, rng):
         count = len(members.ids)

@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
+from keras import ops
 
 from keras_lopt.checks import check_integer
 from keras_lopt.estimators import Estimator
@@ -112,6 +113,12 @@ class Experiment:
     def theta_vector(self):
         """`rules.ThetaVector` of the members' rule."""
         return ThetaVector(self.rule)
+
+    def theta_tensors(self, vector):
+        """A theta [d] as the tensors that a teacher sees."""
+        if self.teachers.as_one:
+            return [ops.reshape(vector, (-1, 1))]
+        return list(self.theta_vector.unpack(vector).values())
 
     @property
     def score_horizons(self):

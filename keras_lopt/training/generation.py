@@ -107,13 +107,16 @@ def _begin(experiment, members, sources, drawn, generation, rng):
 def _train(devices, children, teachers, inner_states, steps):
     """The children after their outer steps, and their last outer losses [p]."""
     trained, losses, inner_states = devices.train(
-        (children.thetas, children.slots, children.slot_steps),
+        (
+            children.thetas,
+            children.averages,
+            children.slots,
+            children.slot_steps,
+        ),
         (teachers, children.multipliers.astype(np.float32)),
         inner_states,
         steps,
     )
-    thetas, slots, slot_steps = trained
-    children = dataclasses.replace(
-        children, thetas=thetas, slots=slots, slot_steps=slot_steps
-    )
+    names = ("thetas", "averages", "slots", "slot_steps")
+    children = dataclasses.replace(children, **dict(zip(names, trained)))
     return children, losses, inner_states

@@ -55,24 +55,29 @@ def estimate(estimator, draw, run, thetas, state, seed, number):
     )
 
 
-def update(experiment, thetas, slots, slot_steps, teachers, grads, losses):
+def update(
+    experiment, thetas, averages, slots, slot_steps, teachers, grads, losses
+):
     """All members' thetas after this outer step. To be called under XLA.
 
     Args:
         experiment: An `Experiment`.
         thetas, slots, slot_steps, teachers: As for `apply_teachers`.
+        averages: [p, d] running means of the thetas.
         grads: List of one [p, d] per task, not clipped yet.
         losses: List of one [p] per task.
 
     Returns:
-        New thetas, slots and slot steps, and the mean losses [p].
+        New thetas, averages, slots and slot steps, and the mean losses [p].
     """
     grads, losses = (tf.add_n(v) / len(v) for v in (grads, losses))
     grads = experiment.estimator.clipped(grads)
     thetas, slots = apply_teachers(
         experiment, thetas, slots, slot_steps, teachers, grads, losses
     )
-    return (thetas, slots, slot_steps + 1), losses
+    rate = experiment.schedule.averaging
+    averages = averages + rate * (thetas - averages) if rate < 1.0 else thetas
+    return (thetas, averages, slots, slot_steps + 1), losses
 
 
 def apply_teachers(
@@ -97,10 +102,7 @@ def apply_teachers(
         New thetas and slots. Where an update is not finite, theta stays.
     """
     rule, horizon = experiment.teacher_rule, experiment.schedule.outer_horizon
-    member_vector, teacher_vector = experiment.theta_vector, ThetaVector(rule)
-
-    def tensors(vector):
-        return list(member_vector.unpack(vector).values())
+    tensors, teacher_vector = experiment.theta_tensors, ThetaVector(rule)
 
     def update_one(args):
         theta, slots, step, teacher, multiplier, grad, loss = args
@@ -117,11 +119,17 @@ def apply_teachers(
             "train_loss": loss,
             "valid_loss": loss,
         }
-        deltas, slots = rule.update(
-            teacher, tensors(grad), params, slots, signals
-        )
-        delta = tf.concat([tf.reshape(d, [-1]) for d in deltas], axis=0)
-        delta = multiplier * delta
+        grads = tensors(grad)
+        deltas, slots = rule.update(teacher, grads, params, slots, signals)
+        delta = multiplier * _flat(deltas)
+        if experiment.teachers.relative:
+            # The length of what the teacher would do as a first step.
+            fresh, first = rule.init_slots(teacher, params), {"step": 0}
+            deltas, _ = rule.update(
+                teacher, grads, params, fresh, signals | first
+            )
+            length = tf.norm(_flat(deltas)) / tf.norm(theta)
+            delta = tf.math.divide_no_nan(delta, length)
         return theta + tf.where(tf.math.is_finite(delta), delta, 0.0), slots
 
     return tf.map_fn(
@@ -131,3 +139,7 @@ def apply_teachers(
             lambda t: tf.TensorSpec(t.shape[1:], t.dtype), (thetas, slots)
         ),
     )
+
+
+def _flat(tensors):
+    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)

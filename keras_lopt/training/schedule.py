@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_lopt.checks import check_integer, check_numbers
+from keras_lopt.checks import check_integer, check_number, check_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Schedule:
             population may do nothing, and then it teaches nobody: without a
             choice among many, some seeds never start.
         outer_steps: Outer steps per generation.
+        averaging: Weight of the newest theta in its running mean, which is
+            what is scored and teaches; 1.0: there is no mean.
         tasks_per_step: Tasks of a mixture that each outer step averages over.
         score_problems: Whole problems of each task that a member is scored on.
         score_horizons: Inner steps of these, one or more horizons that a score
@@ -32,13 +34,15 @@ class Schedule:
     score_problems: int = 16
     redraw_every: int = 20
     outer_horizon: int = 1000
+    averaging: float = 1.0
     tasks_per_step: int = 1
     score_horizons: tuple[int, ...] | None = None
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            if field.name != "score_horizons":
+            if field.type is int:
                 check_integer(field.name, getattr(self, field.name), 1)
+        check_number("averaging", self.averaging, "(0, 1]")
         if self.score_horizons is not None:
             check_numbers("score_horizons", self.score_horizons, "[1, inf)")
             for steps in self.score_horizons:

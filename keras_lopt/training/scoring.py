@@ -19,7 +19,7 @@ def scored(experiment, devices, members, generation):
     """The members with their scores on the problems of a generation."""
     number = problem_set(experiment, generation)
     scores, train_losses = devices.score(
-        members.thetas, _fold_in([experiment.seed, 1], number)
+        members.averages, _fold_in([experiment.seed, 1], number)
     )
     weights = experiment.mixture.weights.astype(np.float32)
     return dataclasses.replace(

@@ -86,13 +86,13 @@ def random_members(experiment, number):
         blank_slots(experiment),
         ids,
         len(experiment.mixture.tasks),
+        experiment.mutation.first,
     )
 
 
 def blank_slots(experiment):
     """Slots of zeros for the teachers' rule, [p, ...]; step 0 replaces them."""
-    shapes = experiment.theta_vector.shapes
-    params = [tf.zeros(shape) for shape in shapes.values()]
+    params = experiment.theta_tensors(tf.zeros([experiment.theta_vector.size]))
     teacher = {
         leaf: tf.zeros(shape)
         for leaf, shape in experiment.teacher_rule.theta_shapes().items()

@@ -156,5 +156,5 @@ class PopulationTrainer:
 
     def best_theta(self):
         """Theta of the best member, a dict of arrays."""
-        best = self.members.thetas[self.members.best]
+        best = self.members.averages[self.members.best]
         return self.experiment.theta_vector.unpack_numpy(best)

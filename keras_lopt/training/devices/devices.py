@@ -54,6 +54,10 @@ def devices_of(experiment, strategy=None):
         schedule.population,
         schedule.score_problems,
         schedule.outer_horizon,
+        schedule.tasks_per_step,
+        schedule.averaging,
+        experiment.teachers.as_one,
+        experiment.teachers.relative,
     )
     if key not in _reused:
         _reused[key] = Devices(experiment, strategy)
@@ -117,6 +121,7 @@ class Devices:
         update = compiled(
             functools.partial(outer_step.update, experiment),
             thetas,
+            thetas,
             state.blank_slots(experiment),
             tf.zeros([members], tf.int32),
             self._blank_teachers(),
@@ -179,22 +184,22 @@ class Devices:
         count = self.experiment.schedule.tasks_per_step
         zeros = tf.zeros_like(members.thetas), tf.zeros(len(members.ids))
         grads, losses = ([self.replicas.broadcast(z)] * count for z in zeros)
-        trained = members.thetas, members.slots, members.slot_steps
-        trained = self.replicas.broadcast(trained)
+        trained = (members.thetas, members.averages, members.slots)
+        trained = self.replicas.broadcast((*trained, members.slot_steps))
         self.update(*trained, self._blank_teachers(), grads, losses)
 
     def train(self, trained, teachers, states, steps):
         """Takes outer steps, one per entry of `steps`.
 
         Args:
-            trained: Arrays (thetas, slots, slot_steps), as for
+            trained: Arrays (thetas, averages, slots, slot_steps), as for
                 `outer_step.update`.
             teachers: Arrays (thetas, update multipliers), likewise.
             states: From `initial_states` or the last `train`.
             steps: List of `OuterStep`s.
 
         Returns:
-            Arrays (thetas, slots, slot_steps), the last outer losses [p], and
+            Arrays like `trained`, the last outer losses [p], and
             the new states.
         """
         trained = self.replicas.broadcast(trained)
