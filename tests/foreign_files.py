@@ -1,4 +1,4 @@
-"""Files of weights as other libraries write them, made of a rule's leaves."""
+"""Files of weights as other libraries write them, from a rule's leaves."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def pack(tree):
 
 
 def bfloat16_bits(value):
-    """The upper halves of float32 numbers, cut off."""
+    """The upper halves of float32 numbers."""
     return (value.view(np.uint32) >> 16).astype(np.uint16)
 
 
@@ -87,7 +87,7 @@ def pylo_rnn(leaves):
 
 
 def pylo_bank(leaves):
-    """VeLOMLP's state dict, its working copies too."""
+    """VeLOMLP's state dict, including its working copies."""
     bank = {k.removeprefix("ff_mod_stack/~/"): v for k, v in leaves.items()}
     first = np.concatenate([bank[f"w0__{i}"] for i in range(14)], axis=1)
     turned = {k: np.swapaxes(bank[k], 1, 2).copy() for k in ("w1", "w2")}

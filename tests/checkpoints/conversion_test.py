@@ -132,7 +132,7 @@ def test_the_script_converts(run, source, out, capsys):
     assert metadata["licence"] == "Apache-2.0"
     printed = capsys.readouterr().out
     assert f"{out}: VeLORule(lstm_units=8" in printed
-    assert "Assumed, since nothing told them: {'exp_mult': 0.001" in printed
+    assert "Assumed, since nothing says otherwise: {'exp_mult': 0.001" in printed
 
 
 def test_the_script_joins_files(run, tmp_path, out, velo):
