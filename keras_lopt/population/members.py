@@ -34,7 +34,7 @@ class Members:
 
     @classmethod
     def initial(cls, thetas, slots, ids, tasks=1):
-        """Members before training, not scored yet; `tasks` is how many."""
+        """Members before training, not scored yet on the `tasks` tasks."""
         count = len(thetas)
         # Of the types that training gives them, so that a checkpoint of a
         # trained population fits a new one.
