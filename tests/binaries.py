@@ -1,4 +1,4 @@
-"""The commands of bin/ as modules, for tests of what they say."""
+"""The commands of bin/ as modules, for tests of their messages."""
 
 import contextlib
 import importlib.util

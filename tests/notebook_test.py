@@ -1,4 +1,4 @@
-"""The notebooks run, from the root of the repository, as their text says."""
+"""The notebooks run from the root of the repository, as they say."""
 
 import json
 import pathlib
@@ -19,5 +19,5 @@ def test_code_cells_run(path, monkeypatch):
     for cell in cells:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), path.name, "exec"), names)
-    # 12 epochs are about the length of run that it was trained for.
+    # 12 epochs are about as long as the runs it was trained on.
     assert names["test_accuracy"] > 0.9
