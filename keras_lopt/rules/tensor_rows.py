@@ -100,8 +100,9 @@ class Rows(NamedTuple):
 
     def _owners(self):
         """Number of the vector of each row; that of the last if it is empty."""
-        owners = np.repeat(np.arange(len(self.sizes)), self._heights)
-        return np.pad(owners, (0, self.height - len(owners)), mode="edge")
+        heights = self._heights
+        heights[-1] += self.height - heights.sum()
+        return np.repeat(np.arange(len(heights)), heights)
 
     def sums(self, products_of, entries):
         """Sums of products over each tensor.
