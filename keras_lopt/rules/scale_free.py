@@ -8,7 +8,6 @@ the same.
 """
 
 import dataclasses
-import functools
 import math
 from typing import ClassVar, NamedTuple
 
@@ -215,7 +214,9 @@ class ScaleFreeRule(Rule):
         if not params:
             return [], slots
         groups = self._groups(grads, params, slots)
-        means = _in_order(groups, [group.means(_products) for group in groups])
+        means = _in_order(
+            groups, [group.means(_products, group.entries) for group in groups]
+        )
         new, features, scale, growth = self._of_tensors(
             theta, params, slots, means, signals
         )
@@ -231,7 +232,7 @@ class ScaleFreeRule(Rule):
             step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
             delta = -group.rows.spread(step)[0] * direction
             if self.pull:
-                (pull,) = group.rows.spread(group.of(pulls))
+                pull = group.spread(pulls)[0]
                 delta = delta - pull * group.entries["param"][0]
             parts = group.rows.split(delta)
             for i, part in zip(group.numbers, parts, strict=True):
@@ -266,10 +267,9 @@ class ScaleFreeRule(Rule):
                     finite * finite,
                 ),
             }
-            group = _Group(numbers, rows, entries, None)
-            groups.append(
-                group._replace(epsilons=rows.spread(group.of(epsilons)))
-            )
+            group = _Group(numbers, rows, entries)
+            entries["epsilons"] = group.spread(epsilons)
+            groups.append(group)
         return groups
 
     def _of_tensors(self, theta, params, slots, means, signals):
@@ -357,18 +357,21 @@ class ScaleFreeRule(Rule):
             factors: [9, t], of the odd features.
             context: [c], or [t, c].
         """
-        rows, entries = group.rows, group.entries
-        odd = _odd_features(group.epsilons, _unstacked(entries))
+        rows = group.rows
+        entries = {k: ops.unstack(v) for k, v in group.entries.items()}
         odd = [
             ops.clip(o * factor, -CLIP, CLIP)
-            for o, factor in zip(odd, rows.spread(group.of(factors)))
+            for o, factor in zip(
+                _odd_features(entries), ops.unstack(group.spread(factors))
+            )
         ]
-        inputs = [_squashed(o) for o in odd] + [self._ratio(group, signals)]
+        inputs = [_squashed(o) for o in odd] + [self._ratio(entries, signals)]
         inputs = inputs if self.is_odd else [*odd, *inputs]
         weights, added = theta["w0"][: len(inputs)], ()
         context = ops.matmul(context, theta["w0"][len(inputs) :])
         if self.gates_see_tensor:
-            added = [rows.spread(group.of(ops.transpose(context)))]
+            context = group.spread(ops.transpose(context))
+            added = [ops.unstack(context)]
             context = ops.zeros_like(theta["b0"])
         mlp = [(weights, theta["b0"] + context)]
         mlp += layers.layers_from(theta, 1)
@@ -384,14 +387,13 @@ class ScaleFreeRule(Rule):
                 direction = direction * rows.mask()
         return direction
 
-    def _ratio(self, group, signals):
+    def _ratio(self, entries, signals):
         """log of the roots of both second moments, corrected for the start."""
         count = ops.cast(signals["step"], "float32") + 1.0
         short, long = (
             _correction(decay, count) for decay in self.second_moment_decays
         )
-        moments = ops.unstack(group.entries["second_moments"])
-        fast, slow = (m + e for m, e in zip(moments, group.epsilons))
+        fast, slow = _second_moments(entries)
         return 0.5 * ops.log(fast / slow * (long / short))
 
 
@@ -404,14 +406,13 @@ class _Group(NamedTuple):
     Args:
         numbers: Indices of the tensors.
         rows: Their `tensor_rows.Rows`.
-        entries: Dict of [c, height, width].
-        epsilons: What is added to both second moments, as broadcasts there.
+        entries: Dict of [c, height, width], or with 1 for a dimension that
+            they are constant over. `epsilons` are added to second moments.
     """
 
     numbers: tuple
     rows: tensor_rows.Rows
     entries: dict
-    epsilons: list
 
     def of(self, values):
         """Those of the tensors of the group, from [k, number of tensors]."""
@@ -419,11 +420,12 @@ class _Group(NamedTuple):
             return values
         return ops.take(values, self.numbers, axis=1)
 
-    def means(self, products_of, entries=None):
+    def spread(self, values):
+        """As `of`, [k, height, 1] or [k, 1, 1]."""
+        return self.rows.spread(self.of(values))
+
+    def means(self, products_of, entries):
         """Means over each tensor. [number of products, tensors of the group]"""
-        if entries is None:
-            entries = self.entries
-            products_of = functools.partial(products_of, self.epsilons)
         sizes = np.maximum(np.float32(self.rows.sizes), 1.0)
         return self.rows.sums(products_of, entries) / sizes
 
@@ -447,31 +449,35 @@ def _finite(grad):
     return ops.where(is_finite, grad, ops.zeros_like(grad))
 
 
-def _odd_features(epsilons, entries):
+def _second_moments(entries):
+    pairs = zip(entries["second_moments"], entries["epsilons"], strict=True)
+    return [moment + epsilon for moment, epsilon in pairs]
+
+
+def _odd_features(entries):
     """Before normalisation: 9 tensors, shaped as `entries` has them."""
-    grad, (short, middle, long) = (
-        _finite(entries["grad"][0]),
-        entries["momenta"],
-    )
-    fast, slow = (
-        inverse_root(moment + epsilon)
-        for moment, epsilon in zip(entries["second_moments"], epsilons)
-    )
-    scaled = [
+    short, middle, long = entries["momenta"]
+    (grad,), (param,) = entries["grad"], entries["param"]
+    grad = _finite(grad)
+    fast, slow = (inverse_root(v) for v in _second_moments(entries))
+    return [
         grad * fast,
         short * fast,
         short * slow,
         middle * slow,
         long * slow,
+        grad,
+        short,
+        middle,
+        param,
     ]
-    return [*scaled, grad, short, middle, entries["param"][0]]
 
 
-def _products(epsilons, entries):
+def _products(entries):
     """What is averaged over tensors; the last 9 are odd features' squares."""
-    odd = _odd_features(epsilons, entries)
     _, middle, long = entries["momenta"]
-    product = odd[5] * middle
+    odd = _odd_features(entries)
+    product = _finite(entries["grad"][0]) * middle
     return [product, long * long, *[o * o for o in odd]]
 
 
@@ -486,22 +492,8 @@ def _squashed(x):
     return 1.0 - 1.0 / (1.0 + x * x)
 
 
-def _unstacked(entries):
-    return {k: ops.unstack(v) for k, v in entries.items()}
-
-
 def _flat(x):
     return ops.reshape(ops.cast(x, "float32"), (-1,))
-
-
-def _computed_once(x):
-    """`x`, which XLA would compute anew for each of its uses.
-
-    A loop is what it does not look into.
-    """
-    if not layers.is_compiled(x):
-        return x
-    return ops.fori_loop(0, 2, lambda _, y: -y, x)
 
 
 # Tensors.
