@@ -550,9 +550,8 @@ def _loss_features(slots, loss):
     least = ops.where(is_first, now, ops.minimum(slots["least"], now))
     features = [0.25 * _log_ratio(now, first), 0.25 * _log_ratio(now, least)]
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
-    return {"count": count, "mean": mean, "first": first, "least": least}, (
-        features
-    )
+    new = {"count": count, "mean": mean, "first": first, "least": least}
+    return new, features
 
 
 def _log_ratio(x, y):
