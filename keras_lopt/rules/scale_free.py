@@ -38,7 +38,7 @@ EPSILON = 1e-8
 CLIP = 10.0
 #: Later than this, in units of the horizon, is as at this.
 LAST_FRACTION = 1.1
-#: Before its first step, a tensor's first RMS and first loss.
+#: The first RMS of a tensor before its first step.
 NOT_SEEN = -1.0
 #: Decay of the running mean of the training loss.
 LOSS_DECAY = 0.9
@@ -72,8 +72,9 @@ class ScaleFreeRule(Rule):
     features and the time, so that the direction for the opposite gradient and
     parameter is the opposite one. `out` is that of another MLP (tanh), on the
     time and on features of the tensor. `scale` is RMS_first^(1-a) *
-    RMS_now^a of the tensor, with an `a` and a least RMS that are learned for
-    each kind of tensor.
+    RMS_now^a of the parameter, with an `a` and a least RMS that are learned
+    for each kind of tensor; the first RMS is remembered. With today's alone,
+    steps along noise would make parameters grow exponentially.
 
     With a horizon the rule plans; without one (no signal, or one that is not
     above 0) it does not know it, which it is to be trained for. A tensor that
@@ -557,9 +558,8 @@ def _loss_features(slots, loss):
     least = ops.where(is_first, now, ops.minimum(slots["least"], now))
     features = [0.25 * _log_ratio(now, first), 0.25 * _log_ratio(now, least)]
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
-    return {"count": count, "mean": mean, "first": first, "least": least}, (
-        features
-    )
+    new = {"count": count, "mean": mean, "first": first, "least": least}
+    return new, features
 
 
 def _log_ratio(x, y):
