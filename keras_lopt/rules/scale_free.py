@@ -495,7 +495,7 @@ def _squares(entries):
 def _squashed(x):
     """x^2 / (1 + x^2)."""
     # XLA on CPU keeps that fraction in memory, and computes this in one loop
-    # with what it is for: 11 and 7 ns an entry.
+    # with what it is for: 11 and 7 ns per entry.
     return 1.0 - 1.0 / (1.0 + x * x)
 
 
