@@ -66,9 +66,8 @@ class Replicas:
 
         def part(replica):
             own = range(replica * pairs, (replica + 1) * pairs)
-            return _map_pairs(
-                lambda axis, leaf: tf.constant(np.take(leaf, own, axis)), state
-            )
+            taken = _map_pairs(lambda axis, v: np.take(v, own, axis), state)
+            return tf.nest.map_structure(tf.constant, taken)
 
         return self.distribute(part)
 
@@ -107,13 +106,17 @@ def _to_numpy(nest):
 
 
 def _map_pairs(function, *states):
-    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
+    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s.
 
-    def mapped(axis, *fields):
-        if axis is None:
-            return fields[0]
-        return tf.nest.map_structure(functools.partial(function, axis), *fields)
+    Leaves without pairs are those of the first state, as they are.
+    """
+
+    def mapped(axis, *leaves):
+        return leaves[0] if axis is None else function(axis, *leaves)
 
     return EstimatorState(
-        *(mapped(*fields) for fields in zip(_PAIR_AXES, *states))
+        *(
+            tf.nest.map_structure(functools.partial(mapped, axis), *fields)
+            for axis, *fields in zip(_PAIR_AXES, *states)
+        )
     )
