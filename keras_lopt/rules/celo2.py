@@ -103,8 +103,8 @@ class Celo2Rule(ShapedTensorRule):
         del theta
         if self._is_for_adam(shape):
             return {
-                "momentum": ops.zeros(shape),
-                "second_moment": ops.zeros(shape),
+                "momentum": ops.zeros(shape, dtype="float32"),
+                "second_moment": ops.zeros(shape, dtype="float32"),
             }
         return history.init_history(shape)
 

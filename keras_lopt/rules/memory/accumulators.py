@@ -36,7 +36,7 @@ def learned_decays(start, offsets):
         [k].
     """
     logs = np.log(1.0 - np.asarray(start)) / 10.0
-    logs = ops.convert_to_tensor(logs.astype(np.float32))
+    logs = ops.convert_to_tensor(logs.astype(np.float32), dtype="float32")
     return 1.0 - ops.exp(10.0 * (logs + offsets))
 
 

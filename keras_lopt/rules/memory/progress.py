@@ -22,7 +22,7 @@ def time_embed_tanh(step):
 def time_embed_sin(step):
     """sin(step / (s * pi)) for the 11 time scales s. [11]"""
     scales = np.pi * np.asarray(TIME_SCALES)
-    scales = ops.convert_to_tensor(scales.astype(np.float32))
+    scales = ops.convert_to_tensor(scales.astype(np.float32), dtype="float32")
     return ops.sin(ops.cast(step, "float32") / scales)
 
 
@@ -38,9 +38,9 @@ def fraction_features(step, horizon):
 
 def init_loss_buffer():
     return {
-        "count": ops.zeros(()),
-        "means": ops.zeros((NUM_LOSS_DECAYS,)),
-        "running_min": 1e12 * ops.ones((NUM_LOSS_DECAYS,)),
+        "count": ops.zeros((), dtype="float32"),
+        "means": ops.zeros((NUM_LOSS_DECAYS,), dtype="float32"),
+        "running_min": 1e12 * ops.ones((NUM_LOSS_DECAYS,), dtype="float32"),
     }
 
 

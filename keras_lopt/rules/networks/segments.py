@@ -33,7 +33,7 @@ class Segments(NamedTuple):
             count, size = vector.shape
             parts.append(vector)
             if missing := int(height) * self.width - size:
-                parts.append(ops.zeros((count, missing)))
+                parts.append(ops.zeros((count, missing), dtype="float32"))
         return ops.concatenate(parts, axis=1)
 
     def split(self, joined):
@@ -59,7 +59,7 @@ class Segments(NamedTuple):
             squares = squares * self._is_entry()
         # As in `layers.mean_squares`.
         squares = ops.reshape(squares, (-1, width))
-        sums = ops.matmul(squares, ops.ones((width, 1)))
+        sums = ops.matmul(squares, ops.ones((width, 1), dtype="float32"))
         sums = ops.reshape(sums, (-1, rows))
         owners = np.repeat(np.arange(len(self.sizes)), self.heights)
         if len(self.sizes) < rows:
@@ -67,7 +67,9 @@ class Segments(NamedTuple):
             sums = ops.pad(sums, ((0, 0), (0, 1)))
             sums = ops.sum(ops.take(sums, self._row_numbers(), axis=1), axis=2)
             sums = ops.take(sums, owners, axis=1)
-        sizes = ops.convert_to_tensor(np.float32(self.sizes)[owners])
+        sizes = ops.convert_to_tensor(
+            np.float32(self.sizes)[owners], dtype="float32"
+        )
         return (sums / sizes)[:, :, None]
 
     def _is_entry(self):
@@ -75,7 +77,9 @@ class Segments(NamedTuple):
         mask = np.zeros(self.heights.sum() * self.width, np.float32)
         for vector in self.split(mask):
             vector[:] = 1.0
-        return ops.convert_to_tensor(mask.reshape(-1, self.width))
+        return ops.convert_to_tensor(
+            mask.reshape(-1, self.width), dtype="float32"
+        )
 
     def _row_numbers(self):
         """Row numbers of each vector, padded with the total number of rows."""
