@@ -143,7 +143,7 @@ class GuardState:
             self._counters[name].assign(value)
 
     def _value(self, name):
-        return ops.convert_to_tensor(self._counters[name])
+        return ops.convert_to_tensor(self._counters[name], dtype="int32")
 
     def report(self):
         """Dict of integers; `fallen_back` is a bool."""
