@@ -1,6 +1,6 @@
 """What one bad step does to a training, with and without the guard.
 
-The table of docs/results and the docstring of `LearnedOptimizer` say the same.
+The docstring of `DivergenceGuard` says the same.
 """
 
 import keras
