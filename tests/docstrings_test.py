@@ -14,9 +14,10 @@ import keras_lopt
 
 #: What a user of the package starts from.
 WITH_EXAMPLE = [
-    "keras_lopt.checkpoints.bundled_names",
+    "keras_lopt.checkpoints.describe",
     "keras_lopt.checkpoints.import_theta",
     "keras_lopt.checkpoints.load",
+    "keras_lopt.checkpoints.names",
     "keras_lopt.checkpoints.save",
     "keras_lopt.estimators.ES",
     "keras_lopt.estimators.PES",
@@ -26,6 +27,7 @@ WITH_EXAMPLE = [
     "keras_lopt.optimizers.LearnedOptimizer",
     "keras_lopt.optimizers.LearnedOptimizer.cost",
     "keras_lopt.optimizers.LearnedOptimizer.from_checkpoint",
+    "keras_lopt.optimizers.LearnedOptimizer.names",
     "keras_lopt.optimizers.LossScaleOptimizer",
     "keras_lopt.rules.get",
     "keras_lopt.rules.names",

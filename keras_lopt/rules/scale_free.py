@@ -511,7 +511,9 @@ def _shape_features(params, kinds):
     one_hot = np.eye(NUM_KINDS, dtype=np.float32)[:, kinds]
     sizes = [max(1, math.prod(param.shape)) for param in params]
     size = np.log(np.float32(sizes)) / 6.0 - 1.0
-    return [ops.convert_to_tensor(row) for row in (*one_hot, size)]
+    return [
+        ops.convert_to_tensor(row, dtype="float32") for row in (*one_hot, size)
+    ]
 
 
 def _kind(shape):

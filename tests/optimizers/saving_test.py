@@ -146,7 +146,7 @@ def test_an_optimizer_from_a_config_does_not_train_without_its_state(
     fused, theta
 ):
     config = LearnedOptimizer(fused, theta).get_config()
-    optimizer = LearnedOptimizer.from_config(config)
+    optimizer = LearnedOptimizer.from_config({**config, "theta": None})
     variable = keras.Variable([1.0])
     with pytest.raises(ValueError, match="no `theta`. Load the state"):
         optimizer.apply([tf.constant([1.0])], [variable])
@@ -154,15 +154,20 @@ def test_an_optimizer_from_a_config_does_not_train_without_its_state(
     assert int(optimizer.iterations) == 0
 
 
-def test_a_state_of_another_size_is_skipped_with_keras_warning(fused, theta):
+def test_a_state_of_another_size_is_skipped_with_a_warning(fused, theta):
     variables = [keras.Variable([1.0])]
     optimizer = LearnedOptimizer(fused, theta)
     optimizer.build(variables)
     state = {}
     optimizer.save_own_variables(state)
-    other = LearnedOptimizer.from_config(optimizer.get_config())
+    other = LearnedOptimizer(fused, None)
     other.build([*variables, keras.Variable([2.0])])
-    with pytest.warns(UserWarning, match="Skipping variable loading"):
+    with pytest.warns(
+        UserWarning,
+        match=r"Skipping variable loading.*must have 12 variables. Received: "
+        r"10, missing=\['[^']*/slot_1_momenta \(3, 1\)', "
+        r"'[^']*/slot_1_second_moment \(1,\)'\], unexpected=\[\]",
+    ):
         other.load_own_variables(state)
     with pytest.raises(ValueError, match="no `theta`"):
         other.apply([tf.constant([1.0])], variables)

@@ -12,11 +12,11 @@ import keras_lopt
 
 # Sub-package (or top-level module) -> what it may import of the package.
 ALLOWED = {
-    "__init__": {"optimizers"},  # on first use
+    "__init__": {"optimizers"},
     "config": set(),
     "checks": set(),  # for every part that has settings
     "rules": {"checks"},
-    "checkpoints": {"rules"},
+    "checkpoints": {"checks", "rules"},
     "optimizers": {"checks", "rules", "checkpoints"},
     "tasks": {"checks", "rules"},  # Training a rule is a task.
     "estimators": {"checks", "rules", "tasks"},
