@@ -6,6 +6,7 @@ compare on, with a number of steps; its problems are seeded runs of the task.
 """
 
 from keras_lopt.evaluation import archive, plots
+from keras_lopt.evaluation.choice import choose
 from keras_lopt.evaluation.comparison import Benchmark, Comparison, compare
 from keras_lopt.evaluation.curves import Curve, Trainee
 from keras_lopt.evaluation.evaluate import run
@@ -24,6 +25,7 @@ __all__ = [
     "benchmark_fit",
     "benchmark_meta",
     "benchmark_step",
+    "choose",
     "compare",
     "compare_runs",
     "plots",

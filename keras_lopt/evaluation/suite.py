@@ -103,15 +103,9 @@ def _evaluate(entry, optimizer, baselines, rates, folders, stale):
         task = entry.task()
     except FileNotFoundError:
         return {**row, "skipped": "its data is not here"}, None
-    floor = task.normalizer.floor
-    known = {
-        b.name: archive.baseline_curves(
-            entry, task, b, rates, folders, stale
-        ).above(floor)
-        for b in baselines
-    }
+    known = archived(entry, task, baselines, rates, folders, stale)
     trainee = Trainee(task, optimizer, entry.horizon)
-    ours = train_learned(trainee, entry.seeds).above(floor)
+    ours = train_learned(trainee, entry.seeds).above(task.normalizer.floor)
     row.update(
         skipped="",
         params=task.num_params,
@@ -125,6 +119,16 @@ def _evaluate(entry, optimizer, baselines, rates, folders, stale):
         numbers = suite_metrics.against(curves, ours)
         row.update({f"{name}_{key}": value for key, value in numbers.items()})
     return row, {"ours": ours, **known}
+
+
+def archived(entry, task, baselines, rates, folders, stale):
+    """Dict from a baseline's name to its `RateCurves` above the least loss."""
+    return {
+        baseline.name: archive.baseline_curves(
+            entry, task, baseline, rates, folders, stale
+        ).above(task.normalizer.floor)
+        for baseline in baselines
+    }
 
 
 def text(row, baselines):

@@ -102,7 +102,7 @@ _TFDS = (
 #: To choose among optimizers trained on gin_configs/tasks/general.gin: none of
 #: its training splits of images, tables and text, none of its widths. Two runs
 #: are five times as long as its longest horizon, two models ten times as large
-#: as its largest.
+#: as its largest. The first four entries are the cheapest.
 _GENERAL_VALIDATION = (
     _entry("quadratic", 600, 1, size=40, numbers=(0.3, 3.0), noise=0.1),
     _entry("mlp", 400, 1, data="photos8", hidden=(20,), batch_size=48),
