@@ -39,6 +39,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["keras_lopt", "keras_lopt.*"]),
     package_data={
         "keras_lopt.checkpoints": ["bundled/*.safetensors", "bundled/*.md"],
+        "keras_lopt.evaluation": ["baselines/*.npz"],
     },
     install_requires=[
         "absl-py>=2.1",
@@ -48,6 +49,7 @@ setuptools.setup(
         "numpy>=1.26,<3",
         "safetensors>=0.4.3",
         "scikit-learn>=1.5",
+        "scipy>=1.15",
         "tensorboard>=2.20,<3",  # tf.summary writes with it
         "tensorflow>=2.20,<3",
         "tensorflow-datasets>=4.9.9",

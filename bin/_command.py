@@ -23,7 +23,8 @@ def main(argv, find_function, *names):
     Args:
         argv: Name of the program and what is left of its command line.
         find_function: Function without arguments that imports and returns the
-            function to call: flags are checked before TensorFlow is loaded.
+            function to call: flags are checked before TensorFlow is loaded. It
+            is called after the configuration has been read.
         *names: Names of the flags that are its positional arguments.
     """
     if len(argv) > 1:
@@ -33,10 +34,9 @@ def main(argv, find_function, *names):
     logging.set_verbosity(logging.FATAL)  # gin logs every path it tries.
     from keras_lopt import config
 
-    function = find_function()
     try:
         config.load(FLAGS.gin_file, FLAGS.gin, str(ROOT / "gin_configs"))
-        config.call(function, *(FLAGS[name].value for name in names))
+        config.call(find_function(), *(FLAGS[name].value for name in names))
     except (ValueError, OSError) as error:
         command = pathlib.Path(argv[0]).stem
         print(f"{command}: {config.message(error)}", file=sys.stderr)

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
-"""Compares a run's best member with tuned Adam and writes a report.
+"""Compares a learned optimizer with tuned Adam and writes a report.
 
-Example:
+A configuration binds `evaluation.run.benchmarks`, a few tasks and many
+problems of each, or `evaluation.run_suite.suite`, many tasks.
+
+Examples:
   bin/evaluate.py --gin_file=evaluate_honest.gin --run_dir=runs/mine \
       --out_dir=runs/mine/honest
+  bin/evaluate.py --gin_file=evaluate_standard.gin --run_dir=runs/mine \
+      --out_dir=runs/mine/standard
 """
 
 import _command
@@ -12,15 +17,16 @@ from absl import app, flags
 flags.adopt_module_key_flags(_command)
 
 flags.DEFINE_string(
-    "run_dir", None, "Folder of a training run, or a bundled optimizer's name."
+    "run_dir", None, "A training run's folder, a file, or a bundled name."
 )
 flags.mark_flag_as_required("run_dir")
 
 
 def find_function():
-    from keras_lopt import evaluation
+    from keras_lopt import config, evaluation
 
-    return evaluation.run
+    is_suite = config.is_bound("evaluation.run_suite.suite")
+    return evaluation.run_suite if is_suite else evaluation.run
 
 
 def main(argv):

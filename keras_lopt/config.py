@@ -94,6 +94,15 @@ def value(name):
     return copy.deepcopy(bound)  # gin's way to look up what it refers to.
 
 
+def is_bound(name):
+    """Whether the configuration binds a name, as for `value`."""
+    try:
+        gin.query_parameter(name)
+    except ValueError:
+        return False
+    return True
+
+
 def message(error):
     """What an error says, in one line and without gin's notes on its code."""
     text = str(error).split("\n  In call to configurable")[0]

@@ -88,13 +88,14 @@ def run(
     strategy="cpu",
     seed=0,
     seconds=None,
+    snapshot_minutes=None,
     **changes,
 ):
     """`training.run` of the experiment above.
 
     Args:
-        out_dir, generations, resume, strategy, seed, seconds: As for
-            `training.run`.
+        out_dir, generations, resume, strategy, seed, seconds,
+            snapshot_minutes: As for `training.run`.
         **changes: As for `experiment`.
     """
     return training.run(
@@ -105,6 +106,7 @@ def run(
         generations=generations,
         seed=seed,
         seconds=seconds,
+        snapshot_minutes=snapshot_minutes,
     )
 
 

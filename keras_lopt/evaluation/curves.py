@@ -41,13 +41,16 @@ class Trainee:
         task: A `tasks.Task`.
         optimizer: A Keras optimizer.
         num_steps: Number of steps per run.
+        set_rate: Function that sets the learning rate; default: that of the
+            optimizer.
     """
 
-    def __init__(self, task, optimizer, num_steps):
+    def __init__(self, task, optimizer, num_steps, set_rate=None):
         self.task = task
         self.model = keras_problem.problem_model(task)
         self.optimizer = optimizer
         self.num_steps = num_steps
+        self._set_rate = set_rate or self._set_own_rate
         self._losses = LossCurve(num_steps)
         self._losses.follow(self.model)
         classifies = task.dataset.num_classes is not None
@@ -58,8 +61,20 @@ class Trainee:
             jit_compile=True,
             steps_per_execution=num_steps,
         )
+        self.start_from(optimizer)
+
+    def start_from(self, optimizer):
+        """Makes runs begin with the state of an optimizer of the same kind.
+
+        Args:
+            optimizer: Such as a `LearnedOptimizer` with another theta: the
+                next runs are as if it had been compiled instead.
+        """
         optimizer.build(self.model.trainable_variables)
         self._start = [np.array(v) for v in optimizer.variables]
+
+    def _set_own_rate(self, learning_rate):
+        self.optimizer.learning_rate = learning_rate
 
     def train(self, number, learning_rate=None):
         """Trains problem `number` from its start.
@@ -73,10 +88,12 @@ class Trainee:
             A `Curve`.
         """
         seed = tf.constant([EVALUATION_SEED, number])
-        for variable, value in zip(self.optimizer.variables, self._start):
+        for variable, value in zip(
+            self.optimizer.variables, self._start, strict=True
+        ):
             variable.assign(value)
         if learning_rate is not None:
-            self.optimizer.learning_rate = learning_rate
+            self._set_rate(learning_rate)
         keras_problem.load_problem(self.task, self.model, seed)
         inputs, targets = keras_problem.problem_batches(
             self.task, seed, self.num_steps

@@ -1,5 +1,7 @@
 """Plots of an evaluation and of a population's history."""
 
+import textwrap
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -127,6 +129,35 @@ def plot_runs(histories, adam_loss):
     )
     axes.set(xlabel="outer step", ylabel="training loss over a run (nats)")
     _log_axis(axes)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def plot_rate_curves(title, lines, baselines):
+    """Smoothed losses of a task: ours, and baselines with their best rates.
+
+    Args:
+        title: Name of the task.
+        lines: Dict of `RateCurves`: "ours" and the baselines by name.
+        baselines: List of `Baseline`s.
+    """
+    figure, axes = plt.subplots(figsize=(4.6, 3.2), layout="constrained")
+    for color, baseline in zip((ADAM, *CONTROLS) * 2, baselines):
+        curves = lines[baseline.name]
+        rate = curves.rates[curves.best]
+        axes.plot(
+            curves.steps,
+            curves.losses[curves.best],
+            color=color,
+            lw=1.2,
+            label=f"{baseline.label} ({rate:.2g})",
+        )
+    ours = lines["ours"]
+    axes.plot(ours.steps, ours.losses[0], color=OURS, lw=2, label="learned")
+    axes.set_xlabel("step")
+    axes.set_title(textwrap.fill(title, 60), fontsize=8)
+    if all(np.nanmin(c.losses) > 0.0 for c in lines.values()):
+        axes.set_yscale("log")
     axes.legend(fontsize=8)
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from keras_lopt.evaluation import tables
 
-_STYLE = """
+STYLE = """
 body { font: 16px/1.55 Georgia, serif; color: #1f2937; background: #fdfcfa;
        max-width: 46rem; margin: 3rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin-bottom: .3rem; }
@@ -80,7 +80,7 @@ def _page(title, lead, rows, images, config_text):
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
         f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(lead)}</p>'
         f"{tables}{''.join(images)}<h2>Configuration of the run</h2>"
         f"<pre>{html.escape(config_text)}</pre></html>\n"

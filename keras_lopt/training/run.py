@@ -26,13 +26,14 @@ def run(
     seed=0,
     seconds=None,
     whole_loops=False,
+    snapshot_minutes=None,
 ):
     """Trains a population; continues where an earlier run in out_dir ended.
 
     Args:
         out_dir: Gets config.gin, operative_config.gin, experiment.json,
-            history.csv, members.csv, best.safetensors, checkpoints/ and
-            tensorboard/.
+            history.csv, members.csv, best.safetensors, checkpoints/,
+            tensorboard/, and snapshots/ if there are any.
         strategy: As for `make_strategy`.
         resume: "auto" continues the experiment in out_dir if there is one;
             "never" starts again and keeps the old state beside the new.
@@ -43,6 +44,9 @@ def run(
         seed: The experiment's.
         seconds: Stop after this many seconds of training, or None.
         whole_loops: As for `make_strategy`.
+        snapshot_minutes: Minutes of training between two files of the best
+            member in snapshots/, from which `evaluation.choose` chooses; None:
+            no snapshots.
 
     Returns:
         The `PopulationTrainer`, or None if nothing was left to do.
@@ -59,6 +63,8 @@ def run(
     check_generations(generations)
     if seconds is not None:
         check_number("seconds", seconds, "[0, inf)")
+    if snapshot_minutes is not None:
+        check_number("snapshot_minutes", snapshot_minutes, "(0, inf)")
     strategy = make_strategy(strategy, whole_loops)
     experiment = _make(experiment, seed)
     trainer = PopulationTrainer(experiment, strategy)
@@ -82,9 +88,10 @@ def run(
     print(f"compiled in {trainer.compile_seconds:.1f} s", flush=True)
     if checkpoint.restore():
         print(f"continues after generation {trainer.generation}", flush=True)
-    trainer.fit(
-        generations, _callbacks(out_dir, experiment, checkpoint, seconds)
+    actions = _callbacks(
+        out_dir, experiment, checkpoint, seconds, snapshot_minutes
     )
+    trainer.fit(generations, actions)
     _print_summary(trainer)
     return trainer
 
@@ -100,7 +107,7 @@ def _make(experiment, seed):
     return made
 
 
-def _callbacks(out_dir, experiment, checkpoint, seconds):
+def _callbacks(out_dir, experiment, checkpoint, seconds, snapshot_minutes):
     metadata = {
         "trained_by": f"keras_lopt {__version__}",
         "experiment": experiment.describe(),
@@ -112,9 +119,13 @@ def _callbacks(out_dir, experiment, checkpoint, seconds):
         callbacks.BestMember(
             os.path.join(out_dir, "best.safetensors"), metadata
         ),
-        callbacks.Checkpoint(checkpoint),
-        callbacks.Progress(),
     ]
+    if snapshot_minutes is not None:
+        snapshots = os.path.join(out_dir, "snapshots")
+        actions.append(
+            callbacks.Snapshots(snapshots, snapshot_minutes, metadata)
+        )
+    actions += [callbacks.Checkpoint(checkpoint), callbacks.Progress()]
     if seconds is not None:
         actions.append(callbacks.TimeLimit(seconds))
     return actions

@@ -7,7 +7,13 @@ from tests import binaries
 
 
 def test_suites_are_frozen_and_their_tasks_exist():
-    assert tasks.suites.names() == ["standard", "tfds", "tiny"]
+    assert tasks.suites.names() == [
+        "general_test",
+        "general_validation",
+        "standard",
+        "tfds",
+        "tiny",
+    ]
     for name in tasks.suites.names():
         for entry in tasks.suites.get(name):
             assert entry.family in tasks.names()

@@ -158,6 +158,10 @@ REFUSED = {
     "seed": ({"seed": "3"}, "`seed` must be an integer in .*seed='3'"),
     "large seed": ({"seed": 2**31}, "`seed` must be an integer in"),
     "seconds": ({"seconds": float("nan")}, "`seconds` must be a finite.*=nan"),
+    "snapshots": (
+        {"snapshot_minutes": 0.0},
+        "`snapshot_minutes` must be a finite number in",
+    ),
     "no time": ({"seconds": "1 h"}, "`seconds` must be a finite.*='1 h'"),
 }
 

@@ -114,6 +114,49 @@ def diabetes():
 
 
 @functools.cache
+def iris():
+    """150 irises: 4 standardized measurements, 3 species."""
+    bunch = sklearn_datasets.load_iris()
+    return split_arrays("iris", bunch.data, bunch.target, 3, standardize=True)
+
+
+@functools.cache
+def photos(size=8):
+    """Colored squares of two photographs, with sides of `size` pixels.
+
+    The class of a square is its photograph and the quarter of the height that
+    it is from: 8 classes, of which many squares have no clear sign.
+    """
+    images = sklearn_datasets.load_sample_images().images
+    squares, labels = [], []
+    for number, image in enumerate(images):
+        rows, columns = image.shape[0] // size, image.shape[1] // size
+        image = image[: rows * size, : columns * size]
+        cut = image.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
+        squares.append(cut.reshape(-1, size, size, 3))
+        quarter = np.repeat(4 * np.arange(rows) // rows, columns)
+        labels.append(4 * number + quarter)
+    return split_arrays(
+        f"photos{size}", np.concatenate(squares), np.concatenate(labels), 8
+    )
+
+
+@functools.cache
+def resplit(dataset, split):
+    """The examples of one split alone, with splits of their own.
+
+    Args:
+        dataset: A `Dataset`.
+        split: Name of one of its splits, such as "test": examples that no
+            training on the dataset has seen.
+    """
+    inputs, targets = dataset.arrays(split)
+    name = f"{dataset.name}:{split}"
+    splits = split_ranges(dataset.range(split)[1])
+    return Dataset(name, inputs, targets, dataset.num_classes, splits)
+
+
+@functools.cache
 def digit_images(size=8):
     """`digits` as images [n, size, size, 1]."""
     flat = digits(size)
@@ -152,6 +195,9 @@ _BY_NAME = {
     "wine": wine,
     "breast_cancer": breast_cancer,
     "diabetes": diabetes,
+    "iris": iris,
+    "photos8": photos,
+    "photos16": lambda: photos(16),
     "nothing": nothing,
 }
 
@@ -166,15 +212,19 @@ def get(name: str) -> Dataset:
     """The `Dataset` with a name: the same object for all tasks.
 
     Args:
-        name: One of `names()`, or "tfds:BUILDER" or "tfds:BUILDER@SIZE", where
-            images are resized to squares with sides of SIZE pixels.
+        name: One of `names()`; "NAME:SPLIT" for the examples of one of its
+            splits alone, as from `resplit`; or "tfds:BUILDER" or
+            "tfds:BUILDER@SIZE", where images are resized to squares with sides
+            of SIZE pixels.
     """
     if str(name).startswith("tfds:"):
         builder, _, size = name.removeprefix("tfds:").partition("@")
         return tfds_data.images(builder, int(size) if size else None)
-    if name not in _BY_NAME:
+    base, _, split = str(name).partition(":")
+    if base not in _BY_NAME:
         raise ValueError(
             f"`data` must be one of {names()}, or 'tfds:BUILDER@SIZE'. "
             f"Received: data={name!r}.{near_name(name, names())}"
         )
-    return _BY_NAME[name]()
+    dataset = _BY_NAME[base]()
+    return resplit(dataset, split) if split else dataset

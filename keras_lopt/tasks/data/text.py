@@ -1,6 +1,8 @@
 """Text as tokens: Python's own help texts, and Keras's tokenizers."""
 
 import functools
+import importlib.util
+import platform
 import sys
 
 import keras
@@ -20,6 +22,21 @@ TOPICS = (
     "specialnames",
     "typesseq",
 )
+#: Modules of the standard library whose source is a text.
+MODULES = (
+    "argparse",
+    "ast",
+    "calendar",
+    "csv",
+    "difflib",
+    "fractions",
+    "heapq",
+    "optparse",
+    "random",
+    "statistics",
+    "textwrap",
+    "zipfile",
+)
 
 
 @functools.cache
@@ -32,6 +49,17 @@ def _topics():
 def python_docs():
     """The text of Python's `help`, about 460 kB; it depends on the version."""
     return "\n\n".join(text for _, text in sorted(_topics().items()))
+
+
+@functools.cache
+def module_sources():
+    """Source of each of `MODULES`; it depends on the version of Python."""
+    sources = []
+    for name in MODULES:
+        spec = importlib.util.find_spec(name)
+        with open(spec.origin, encoding="utf-8") as file:
+            sources.append(file.read())
+    return tuple(sources)
 
 
 def version():
@@ -97,7 +125,8 @@ def get(source="python", level="char", vocabulary=256, length=32):
     """A `language` dataset by the name of its text.
 
     Args:
-        source: "python" for `python_docs`, or "tfds:BUILDER".
+        source: "python" for `python_docs`, "modules" for `module_sources`, or
+            "tfds:BUILDER".
         level, vocabulary: As for `tokenize`.
         length: As for `language`.
 
@@ -116,9 +145,13 @@ def _tokens(source, level, vocabulary):
         text = tfds_data.text(name)
     elif source == "python":
         name, text = f"python{version()}", python_docs()
+    elif source == "modules":
+        # Sources change with every release.
+        name = f"modules{platform.python_version()}"
+        text = "\n\n".join(module_sources())
     else:
         raise ValueError(
-            "`source` must be 'python' or 'tfds:BUILDER'. "
+            "`source` must be 'python', 'modules' or 'tfds:BUILDER'. "
             f"Received: source={source!r}"
         )
     (tokens,), size = tokenize([text], level, vocabulary)
@@ -130,8 +163,9 @@ def passages(source="python", vocabulary=1000, length=32):
     """Passages of words; the target is the class of the text they are from.
 
     Args:
-        source: "python" for the `TOPICS` of `python_docs`, or "tfds:BUILDER"
-            for a builder of texts with labels.
+        source: "python" for the `TOPICS` of `python_docs`, "modules" for
+            `module_sources`, or "tfds:BUILDER" for a builder of texts with
+            labels.
         vocabulary: As for `tokenize`.
         length: Words per passage.
 
@@ -142,6 +176,9 @@ def passages(source="python", vocabulary=1000, length=32):
     if str(source).startswith("tfds:"):
         name = source.removeprefix("tfds:")
         texts, text_labels, classes = tfds_data.labeled_texts(name)
+    elif source == "modules":
+        name, classes = f"modules{platform.python_version()}", len(MODULES)
+        texts, text_labels = module_sources(), range(classes)
     else:
         name, classes = f"topics{version()}", len(TOPICS)
         texts = [_topics()[topic] for topic in TOPICS]

@@ -37,7 +37,7 @@ def tabular(
 
     Args:
         hidden, activation, initializer: As for `mlp`.
-        data: "wine", "breast_cancer" or "diabetes".
+        data: "wine", "breast_cancer", "iris" or "diabetes".
         batch_size: Examples per step.
         variation: A `Variation`, or a dict of its arguments.
     """

@@ -148,20 +148,62 @@ class BestMember(keras.callbacks.Callback):
         self._saved = None
 
     def on_epoch_end(self, epoch, logs=None):
-        trainer = self.model
-        members, best = trainer.members, trainer.members.best
-        if members.ids[best] == self._saved:
+        members = self.model.members
+        if members.ids[members.best] == self._saved:
             return
-        metadata = {
-            **self._metadata,
-            "generation": trainer.generation,
-            "outer_step": trainer.outer_step,
-            "score": float(members.scores[best]),
-            "train_loss": float(members.train_losses[best]),
-        }
-        rule = trainer.experiment.rule
-        checkpoints.save(self._path, rule, trainer.best_theta(), metadata)
-        self._saved = members.ids[best]
+        _save_best(self._path, self.model, self._metadata)
+        self._saved = members.ids[members.best]
+
+
+def _save_best(path, trainer, metadata):
+    """Writes the best member's optimizer file."""
+    members, best = trainer.members, trainer.members.best
+    metadata = {
+        **metadata,
+        "generation": trainer.generation,
+        "outer_step": trainer.outer_step,
+        "score": float(members.scores[best]),
+        "train_loss": float(members.train_losses[best]),
+    }
+    rule = trainer.experiment.rule
+    checkpoints.save(path, rule, trainer.best_theta(), metadata)
+
+
+class Snapshots(keras.callbacks.Callback):
+    """Keeps the best member's file of every few minutes of training.
+
+    They are generation_000123.safetensors and so on; one of them is to be
+    released, by `evaluation.choose`.
+
+    Args:
+        folder: Where the files are; created when the first one is written.
+        minutes: Minutes of training between two files, compilation not
+            counted. The time before a resume counts.
+        metadata: As for `BestMember`.
+    """
+
+    def __init__(self, folder, minutes, metadata):
+        super().__init__()
+        self._folder = folder
+        self._seconds = 60.0 * minutes
+        self._metadata = metadata
+        self._done = 0
+
+    def on_train_begin(self, logs=None):
+        self._done = self._due()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._due() == self._done:
+            return
+        os.makedirs(self._folder, exist_ok=True)
+        name = f"generation_{self.model.generation:06d}.safetensors"
+        path = os.path.join(self._folder, name)
+        _save_best(path, self.model, self._metadata)
+        self._done = self._due()
+
+    def _due(self):
+        """Number of files that the training so far should have."""
+        return int(self.model.state.seconds // self._seconds)
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -45,7 +45,10 @@ def test_a_text_dataset_is_made_only_once():
     [
         (lambda: text.tokenize([ABC], "byte", 9), '`level` must be "char" or'),
         (lambda: text.tokenize([ABC], "char", 2), "`vocabulary` must be"),
-        (lambda: text.get(source="web"), "`source` must be 'python' or"),
+        (
+            lambda: text.get(source="web"),
+            "`source` must be 'python', 'modules' or",
+        ),
         (
             lambda: text.language("x", np.arange(9, dtype=np.int32), 4),
             "`length` must be short enough for text 'x' of 9 tokens to",

@@ -250,6 +250,23 @@ class TestBestMember:
         played(callback, trainer, [3])
         assert checkpoints.load(path)[2]["score"] == 0.5
 
+    def test_snapshots_are_kept_every_few_minutes_of_training(
+        self, tmp_path, trainer
+    ):
+        folder = tmp_path / "snapshots"
+        minutes = 1.0 / 60.0  # Two generations of half a second.
+        callback = callbacks.Snapshots(folder, minutes, {"seed": 3})
+        played(callback, trainer, [0, 1])
+        assert not folder.exists()
+        played(callback, trainer, [2, 3, 4], begin=False)
+        names = [f"generation_{n:06d}.safetensors" for n in (2, 4)]
+        assert sorted(path.name for path in folder.iterdir()) == names
+        _, _, metadata = checkpoints.load(folder / names[1])
+        assert metadata["generation"] == 4 and metadata["seed"] == 3
+        again = callbacks.Snapshots(folder, minutes, {})
+        played(again, trainer, [5])  # Resumed: the next is due at 6.
+        assert len(list(folder.iterdir())) == 2
+
 
 @pytest.mark.parametrize("seconds, stopped", [(0.0, 0), (0.9, 2), (1.0, 2)])
 def test_time_limit_stops(seconds, stopped):
