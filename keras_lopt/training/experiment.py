@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from keras_lopt import checkpoints
 from keras_lopt.checks import check_integer
 from keras_lopt.estimators import Estimator
 from keras_lopt.population import (
@@ -39,6 +40,9 @@ class Experiment:
         teachers: A `population.Teachers`: who teaches whom.
         selection: A `population.Selection`.
         mutation: A `population.Mutation` of the update multipliers.
+        start: Optimizer files of the same rule, as for `checkpoints.load`,
+            whose thetas take the places of the first random ones: to go on
+            with other settings.
         seed: Integer. The same seed gives the same history, bit for bit, on
             one machine and the same number of replicas.
 
@@ -54,6 +58,7 @@ class Experiment:
     teachers: Teachers = League()
     selection: Selection = Elitist()
     mutation: Mutation = LogNormal()
+    start: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self):
@@ -68,6 +73,7 @@ class Experiment:
         for task in self.mixture.tasks:
             self._check_splits(task.dataset)
         self.estimator.check_rule(self.rule)
+        self._check_start()
         self._check_schedule()
 
     def _check_schedule(self):
@@ -83,6 +89,30 @@ class Experiment:
                 f"`score_horizons` must be multiples of {steps}, the steps of "
                 f"an estimate. Received: score_horizons={self.score_horizons}"
             )
+
+    def _check_start(self):
+        most = self.schedule.population
+        if len(self.start) > most:
+            raise ValueError(
+                f"`start` must be at most {most} files, one per member. "
+                f"Received: {len(self.start)} files"
+            )
+        for (rule, *_), file in zip(self._started, self.start):
+            if rule != self.rule:
+                raise ValueError(
+                    "`start` must be files of the experiment's rule, "
+                    f"{self.rule}. Received: {file!r}, of {rule}"
+                )
+
+    @functools.cached_property
+    def _started(self):
+        return [checkpoints.load(file) for file in self.start]
+
+    def initial_theta(self, number):
+        """Theta number `number` of the first candidates, a dict of arrays."""
+        if number < len(self.start):
+            return self._started[number][1]
+        return self.rule.init_theta((self.seed, number))
 
     def _check_splits(self, dataset):
         splits, outer_split = list(dataset.splits), self.estimator.outer_split
@@ -147,7 +177,7 @@ class Experiment:
         Args:
             defaults: Whether to name settings that have their default value.
         """
-        return {
+        described = {
             "rule": _describe(self.rule, defaults),
             "task": self.mixture.describe(),
             **{
@@ -155,6 +185,9 @@ class Experiment:
                 for name in _SETTINGS
             },
         }
+        if self.start or defaults:
+            described["start"] = list(self.start)
+        return described
 
     def differences(self, description):
         """Names of the parts in which the description of a run differs.
@@ -167,7 +200,8 @@ class Experiment:
         return [
             name
             for name in full
-            if _differs(found.get(name), full[name], least[name])
+            if (name in found or name in least)
+            and _differs(found.get(name), full[name], least.get(name, {}))
         ]
 
 

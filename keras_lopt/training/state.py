@@ -78,9 +78,7 @@ def random_members(experiment, number):
     """The random population `number`, not scored yet."""
     count = experiment.schedule.population
     ids = number * count + np.arange(count)
-    thetas = [
-        experiment.rule.init_theta((experiment.seed, int(i))) for i in ids
-    ]
+    thetas = [experiment.initial_theta(int(i)) for i in ids]
     return Members.initial(
         np.stack([experiment.theta_vector.pack(theta) for theta in thetas]),
         blank_slots(experiment),
