@@ -33,7 +33,7 @@ class FakeMixture:
 
     weights = np.array([0.25, 0.75])
 
-    def draw(self, seed, number, count):
+    def draw_several(self, seed, number, count):
         return tuple((seed + number + i) % 2 for i in range(count))
 
 

@@ -200,12 +200,15 @@ def test_an_outer_step_clips_updates_and_counts():
     )
     teachers = np.zeros([COUNT, 5], np.float32)
     teachers[:, 0] = 1.0
-    changes, slots, slot_steps = update(
-        *(RECORDED, tf.zeros([COUNT, 5]), slots, tf.constant(steps)),
+    thetas = tf.zeros([COUNT, 5])
+    (changes, averages, slots, slot_steps), losses = update(
+        *(RECORDED, thetas, thetas, slots, tf.constant(steps)),
         (tf.constant(teachers), tf.constant(MULTIPLIERS)),
-        *(tf.constant(grads, tf.float32), tf.constant(LOSSES)),
+        *([tf.constant(grads, tf.float32)], [tf.constant(LOSSES)]),
     )
     np.testing.assert_array_equal(changes, expected)
+    np.testing.assert_array_equal(averages, changes)
+    np.testing.assert_array_equal(losses, LOSSES)
     tf.nest.map_structure(np.testing.assert_array_equal, slots, expected_slots)
     assert slot_steps.numpy().tolist() == [1, 5, 10]
 
