@@ -32,8 +32,9 @@ def names() -> list[str]:
     return sorted(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
 
 
-#: An older name of `names`.
-bundled_names = names
+def bundled_names() -> list[str]:
+    """The same as `names`, which is its newer name."""
+    return names()
 
 
 def bundled_path(name: str) -> pathlib.Path:

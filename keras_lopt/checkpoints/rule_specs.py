@@ -54,10 +54,10 @@ def rule_from_spec(spec):
     }
     if spec["name"] not in rules.names():
         raise ValueError(
-            f"Rule {spec['name']!r} is not known here, only {rules.names()}."
+            f"`name` must be one of the registered rules {rules.names()}. "
+            f"Received: name={spec['name']!r}."
             f"{near_name(spec['name'], rules.names())} If it is a rule of "
-            "your own, import the module that registers it first. "
-            f"Received: name={spec['name']!r}"
+            "your own, import the module that registers it first."
         )
     known = rules.hyperparameters(spec["name"])
     unknown = sorted(set(config) - set(known))

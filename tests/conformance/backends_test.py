@@ -132,7 +132,7 @@ import sys
 import numpy as np, torch, keras
 from keras_lopt import LearnedOptimizer
 from tests import small_rules
-for name in ("fused", "celo2"):
+for name in ["fused"]:
     rule = small_rules.small_rule(name)
     ways = []
     for is_compiled in (False, True):

@@ -195,8 +195,8 @@ def test_a_config_of_a_rule_that_is_not_imported_says_so(fused, theta):
     config["rule"]["name"] = "fusedd"
     with pytest.raises(
         ValueError,
-        match="'fusedd' is not known here.*mean 'fused'.*import the module "
-        "that registers it",
+        match="registered rules.*name='fusedd'.*mean 'fused'.*import the "
+        "module that registers it",
     ):
         LearnedOptimizer.from_config(config)
 
