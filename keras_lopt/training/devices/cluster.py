@@ -165,9 +165,11 @@ def named(workers):
 
 
 def _listening(address, index):
-    port = int(address.rpartition(":")[2])
+    host, _, port = address.rpartition(":")
+    # On loopback, no other machine asks; elsewhere the name may be a proxy's.
+    own = host if host in ("127.0.0.1", "localhost") else ""
     try:
-        return socket.create_server(("", port), backlog=1024)
+        return socket.create_server((own, int(port)), backlog=1024)
     except OSError as error:
         raise ValueError(
             f"The port of worker {index} must be free on this machine. "

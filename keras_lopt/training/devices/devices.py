@@ -185,8 +185,8 @@ class Devices:
         thetas, seed = tf.constant(members.thetas), tf.zeros([2], tf.int32)
         zero, one = tf.constant(0), tf.constant(1)
         yield self.update, self._update_args(members)
-        for task, state in zip(self.tasks, self.initial_states()):
-            args = self.replicas.broadcast(thetas), state, seed, zero
+        for task, begun in zip(self.tasks, self.initial_states()):
+            args = self.replicas.broadcast(thetas), begun, seed, zero
             yield task.estimate, args
             yield task.score, (thetas, seed, one, zero)
 
@@ -276,7 +276,7 @@ class TaskFunctions:
         self._estimator = estimator = experiment.estimator
         self._draw = draw
         self.run = SplitRun(
-            estimator.inner_run(experiment.rule, task),
+            estimator.inner_run(experiment.rule, task, replicas.on_cpu),
             max(devices.pairs, per_round),
             replicas.parallel_calls,
         )

@@ -164,10 +164,14 @@ def _number(path):
 def _load(path):
     """All of a checkpoint, which TensorFlow's checksums verify."""
     reader = tf.train.load_checkpoint(path)
-    names = reader.get_variable_to_shape_map()
-    count = sum(name.startswith("state/") for name in names)
-    leaves = [reader.get_tensor(f"state/{i}{_SUFFIX}") for i in range(count)]
-    log = json.loads(reader.get_tensor(f"log{_SUFFIX}"))
+    # All of it: damage anywhere is found.
+    found = {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+    }
+    count = sum(name.startswith("state/") for name in found)
+    leaves = [found[f"state/{i}{_SUFFIX}"] for i in range(count)]
+    log = json.loads(found[f"log{_SUFFIX}"])
     if log["generation"] != _number(path):
         raise ValueError(
             f"it is a copy of that of generation {log['generation']}"
