@@ -11,6 +11,7 @@ Example:
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -110,7 +111,7 @@ class Workers:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=lambda: share_cores(index, count),
+                preexec_fn=lambda: prepare(index, count),
             )
         finally:
             if output is not None:
@@ -164,6 +165,16 @@ class Workers:
 def local_name(folder):
     """A path on this machine for what belongs to a folder, remote or not."""
     return folder.rstrip("/").replace("://", "_")
+
+
+def prepare(index, count):
+    """Is called in a worker's process before its program."""
+    share_cores(index, count)
+    if sys.platform == "linux":
+        # Workers end with the launcher, even if that is killed.
+        set_parent_death_signal = 1
+        libc = ctypes.CDLL(None)
+        libc.prctl(set_parent_death_signal, int(signal.SIGTERM))
 
 
 def share_cores(index, count):

@@ -71,7 +71,7 @@ def finish(process):
     try:
         output, _ = process.communicate(timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
-        process.kill()
+        stop_all(process)
         output, _ = process.communicate()
         raise AssertionError(f"no end in {TIME_LIMIT} s:\n{output}") from None
     return process.returncode, own_lines(output)
@@ -93,7 +93,7 @@ def read_until(process, text):
             return lines
         if not line:
             raise AssertionError(f"ended without {text!r}:\n{''.join(lines)}")
-    process.kill()
+    stop_all(process)
     raise AssertionError(f"no {text!r} in {TIME_LIMIT} s:\n{''.join(lines)}")
 
 
