@@ -181,7 +181,7 @@ class Devices:
                 future.result()
 
     def _first_calls(self, members):
-        """All functions that communicate, with arguments, in a fixed order."""
+        """All functions that are traced, with arguments, in a fixed order."""
         thetas, seed = tf.constant(members.thetas), tf.zeros([2], tf.int32)
         zero, one = tf.constant(0), tf.constant(1)
         yield self.update, self._update_args(members)
@@ -189,6 +189,8 @@ class Devices:
             args = self.replicas.broadcast(thetas), begun, seed, zero
             yield task.estimate, args
             yield task.score, (thetas, seed, one, zero)
+            everyone = tf.range(len(members.ids), dtype=tf.int64)
+            yield task.copy_members, (begun, everyone)
 
     def _update_args(self, members):
         count = self.experiment.schedule.tasks_per_step
