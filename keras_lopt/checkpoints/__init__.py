@@ -1,7 +1,8 @@
 """Optimizer files: theta and its rule, as safetensors.
 
 `save(path, rule, theta, metadata)` writes a file and `load(path)` returns
-`rule, theta, metadata`. `load` also imports weights from other libraries, and
+`rule, theta, metadata`; `to_bytes` makes what `save` writes. `load` also
+imports weights from other libraries, and
 `convert(source, path)` saves imported weights as an optimizer file.
 `import_theta(rule, leaves)` imports weights that are already in memory.
 `names()` lists the files that ship with this package, and `describe(name)`
@@ -17,6 +18,7 @@ from keras_lopt.checkpoints.files import (
     theta_from_bytes,
     theta_sha256,
     theta_to_bytes,
+    to_bytes,
 )
 from keras_lopt.checkpoints.importers import import_theta
 from keras_lopt.checkpoints.locations import bundled_names, names
@@ -44,4 +46,5 @@ __all__ = [
     "theta_from_bytes",
     "theta_sha256",
     "theta_to_bytes",
+    "to_bytes",
 ]

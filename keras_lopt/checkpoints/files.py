@@ -62,6 +62,24 @@ def save(
     >>> checkpoints.load("mine.safetensors")[2]
     {'by': 'me'}
     """
+    _write_atomically(pathlib.Path(path), to_bytes(rule, theta, metadata))
+
+
+def to_bytes(
+    rule: Rule,
+    theta: Mapping[str, np.ndarray],
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """What `save` writes, for those who write it elsewhere.
+
+    The same arguments give the same bytes.
+
+    Args:
+        rule, theta, metadata: As for `save`.
+
+    Raises:
+        ValueError: As for `save`.
+    """
     check_rule_and_theta(rule, theta)
     content = safetensors.numpy.save(
         _contiguous(theta),
@@ -72,7 +90,7 @@ def save(
             "metadata": _metadata_to_json({} if metadata is None else metadata),
         },
     )
-    _write_atomically(pathlib.Path(path), content)
+    return _ordered(content)
 
 
 def load(
@@ -228,6 +246,20 @@ def _contiguous(theta):
         leaf: np.array(theta[leaf], np.float32, order="C")
         for leaf in sorted(theta)
     }
+
+
+def _ordered(content):
+    """A safetensors file whose bytes follow from what it holds.
+
+    The library writes the metadata in a random order.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    text = text.encode()
+    text += b" " * (-len(text) % 8)  # Tensors begin at multiples of 8.
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _is_own(path):
