@@ -163,7 +163,7 @@ def _number(path):
 
 def _load(path):
     """All of a checkpoint, which TensorFlow's checksums verify."""
-    reader = tf.train.load_checkpoint(path)
+    reader = tf.compat.v1.train.NewCheckpointReader(path)
     # All of it: damage anywhere is found.
     found = {
         name: reader.get_tensor(name)
