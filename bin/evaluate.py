@@ -1,31 +1,14 @@
 #!/usr/bin/env python3
 """Compares a run's best member with tuned Adam and writes a report.
 
-Example:
-  bin/evaluate.py --gin_file=evaluate_honest.gin --run_dir=runs/mine \
-      --out_dir=runs/mine/honest
+It is `keras-lopt evaluate`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-flags.DEFINE_string(
-    "run_dir", None, "Folder of a training run, or a bundled optimizer's name."
-)
-flags.mark_flag_as_required("run_dir")
-
-
-def find_function():
-    from keras_lopt import evaluation
-
-    return evaluation.run
-
-
-def main(argv):
-    _command.main(argv, find_function, "run_dir", "out_dir")
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

@@ -7,7 +7,7 @@ from keras_lopt import checkpoints
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, report
 from keras_lopt.evaluation.comparison import Benchmark
-from keras_lopt.evaluation.training_runs import read_history
+from keras_lopt.evaluation.training_runs import read_history, run_folder
 from keras_lopt.optimizers import LearnedOptimizer
 
 
@@ -30,7 +30,7 @@ def run(
         seeds: Problems per benchmark, at least 3 for a claim.
         rates: Adam's learning rates.
         controls: Dict from a label to the folder of a control run with a
-            history.csv, or None.
+            history.csv, or to the name of a recorded run; or None.
 
     Returns:
         The rows of the summary.
@@ -50,8 +50,8 @@ def run(
     """
     _check_benchmarks(benchmarks)
     controls = {
-        label: read_history(os.path.join(folder, "history.csv"))
-        for label, folder in (controls or {}).items()
+        label: read_history(os.path.join(run_folder(name), "history.csv"))
+        for label, name in (controls or {}).items()
     }
     rule, theta, metadata = checkpoints.load(run_dir)
     rows, figures, done = [], {}, []

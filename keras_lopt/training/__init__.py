@@ -5,6 +5,7 @@ all that changes during it. `PopulationTrainer.fit` is the loop; `run` is what
 bin/train_population.py calls. TensorFlow only.
 """
 
+from keras_lopt import extras  # noqa: F401
 from keras_lopt.training.devices import (
     Devices,
     SplitRun,
