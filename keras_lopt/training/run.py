@@ -12,6 +12,7 @@ from keras_lopt.training.devices import (
 from keras_lopt.training.experiment import Experiment
 from keras_lopt.training.output import callbacks, folder
 from keras_lopt.training.output.checkpoint import TrainingCheckpoint
+from keras_lopt.training.output.progress import Waiting
 from keras_lopt.training.schedule import check_generations
 from keras_lopt.training.trainer import PopulationTrainer
 
@@ -75,17 +76,18 @@ def run(
     print(
         f"{experiment.mixture.name}, rule {experiment.rule.name}, "
         f"{experiment.schedule.population} members, {replicas.count} replicas "
-        f"with up to {replicas.parallel_calls} parallel calls: compiling ...",
+        f"with up to {replicas.parallel_calls} parallel calls",
         flush=True,
     )
-    trainer.compile()
+    print("compiling ...", flush=True)
+    with Waiting("compiling"):
+        trainer.compile()
     print(f"compiled in {trainer.compile_seconds:.1f} s", flush=True)
     if checkpoint.restore():
         print(f"continues after generation {trainer.generation}", flush=True)
-    trainer.fit(
-        generations, _callbacks(out_dir, experiment, checkpoint, seconds)
-    )
-    _print_summary(trainer)
+    actions = _callbacks(out_dir, experiment, checkpoint, seconds)
+    trainer.fit(generations, actions, verbose=0)
+    _print_summary(trainer, out_dir)
     return trainer
 
 
@@ -113,20 +115,29 @@ def _callbacks(out_dir, experiment, checkpoint, seconds):
             os.path.join(out_dir, "best.safetensors"), metadata
         ),
         callbacks.Checkpoint(checkpoint),
-        callbacks.Progress(),
+        callbacks.Progress(seconds=seconds),
     ]
     if seconds is not None:
         actions.append(callbacks.TimeLimit(seconds))
     return actions
 
 
-def _print_summary(trainer):
+def _print_summary(trainer, out_dir):
     last = trainer.history[-1]
     total = trainer.compile_seconds + last["seconds"]
     print(
         f"best score {last['best_score']:.4f} after {last['outer_step']} outer "
         f"steps; {last['inner_steps_per_second']:,.0f} inner steps/s; "
         f"{trainer.compile_seconds:.0f} s of {total:.0f} s "
-        f"({trainer.compile_seconds / total:.0%}) were compilation",
+        f"({trainer.compile_seconds / total:.0%}) were compilation\n"
+        f"In {out_dir}:\n"
+        "  best.safetensors  the best member; LearnedOptimizer."
+        f"from_checkpoint({str(out_dir)!r})\n"
+        "  history.csv       scores per generation; members.csv: who taught "
+        "whom\n"
+        "  tensorboard/      the same, for tensorboard --logdir\n"
+        "Next, compare it with tuned Adam:\n"
+        f"  keras-lopt evaluate --gin_file=evaluate_honest.gin "
+        f"--run_dir={out_dir} --out_dir={os.path.join(out_dir, 'report')}",
         flush=True,
     )

@@ -5,55 +5,12 @@ They read rows from the trainer's history, since Keras turns logs into floats.
 
 import csv
 import os
-import shutil
-import sys
 
 import keras
 import tensorflow as tf
 
 from keras_lopt import checkpoints
-
-
-class Progress(keras.callbacks.Callback):
-    """One live line on a terminal, one line per generation elsewhere.
-
-    Args:
-        stream: Where to write; default: standard output.
-    """
-
-    _TEXT = (
-        "generation {generation}/{total}  outer step {outer_step}  best "
-        "{best_score:.3f} (train {best_train_loss:.3f})  median "
-        "{median_score:.3f}  worst {worst_score:.3f}  accepted "
-        "{accepted_fraction:.2f}  {inner_steps_per_second:,.0f} inner steps/s"
-        "  {seconds:.0f} s"
-    )
-
-    def __init__(self, stream=None):
-        super().__init__()
-        self.stream = stream or sys.stdout
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = self.model.history[-1]
-        text = self._TEXT.format(total=self.params["epochs"], **row)
-        live = self.stream.isatty()
-        if live:
-            done = epoch / max(1, self.params["epochs"])
-            bar = "=" * round(20 * done)
-            # Every 25th generation stays on the screen: the run's story.
-            end = "\n" if epoch % 25 == 0 else ""
-            # A wrapped line can't be cleared.
-            width = shutil.get_terminal_size().columns - 1
-            text = f"[{bar:<20}] {text}"[:width]
-            text = f"\r\x1b[2K{text}{end}"
-        else:
-            text += "\n"
-        self.stream.write(text)
-        self.stream.flush()
-
-    def on_train_end(self, logs=None):
-        if self.stream.isatty():
-            self.stream.write("\n")
+from keras_lopt.training.output.progress import Progress  # noqa: F401
 
 
 class CSVHistory(keras.callbacks.Callback):
