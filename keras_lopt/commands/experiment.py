@@ -19,7 +19,7 @@ def add_flags(parser):
         action="append",
         default=[],
         metavar="BINDING",
-        help='such as "run.seed=1"; repeatable, overrides the files',
+        help='such as "training.run.seed=1"; repeatable, overrides the files',
     )
     parser.add_argument(
         "--out_dir", required=True, help="folder of what the command writes"

@@ -30,7 +30,7 @@ def run(args):
     train = ["train", "--gin_file=quickstart.gin", f"--out_dir={args.out_dir}"]
     if args.seed is not None:
         check_integer("seed", args.seed, 0, 2**31 - 1)
-        train.append(f"--gin=run.seed={args.seed}")
+        train.append(f"--gin=training.run.seed={args.seed}")
     if status := _keras_lopt(*train):
         return status
     best = os.path.join(args.out_dir, "best.safetensors")

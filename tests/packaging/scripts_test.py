@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-EXECUTABLES = ["bin/quickstart", "bin/test", ".ci/run"]
+EXECUTABLES = ["bin/quickstart", "bin/test", ".ci/run", ".ci/run_docs"]
 BIN = pathlib.Path(__file__).resolve().parents[2] / "bin"
 SCRIPTS = sorted(path.name for path in BIN.glob("[a-z]*.py"))
 
