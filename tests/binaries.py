@@ -1,4 +1,4 @@
-"""The scripts of bin/, for tests of what they say."""
+"""The scripts of bin/, for tests of their messages."""
 
 import contextlib
 import importlib.util

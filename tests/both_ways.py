@@ -1,4 +1,4 @@
-"""A problem's training losses by the inner run, and by `compile` and `fit`."""
+"""Training losses of a problem: by the inner run, and by `fit`."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ STEPS = 20
 
 
 class BatchLosses(keras.callbacks.Callback):
-    """Each batch's own loss: `fit` would report the mean up to it."""
+    """Records each batch's own loss; `fit` reports running means."""
 
     def __init__(self):
         super().__init__()
@@ -63,7 +63,7 @@ def fit_losses(task, optimizer, seed, **compile_args):
 
 
 def assert_sgd_takes_the_same_steps(task, seed):
-    """That both ways have the same losses, by gradient descent."""
+    """Asserts that both ways have the same losses, by gradient descent."""
     rule = rules.get("sgd")
     theta = rules.get("sgd", learning_rate=0.1).init_theta(0)
     expected = inner_losses(task, rule, theta, seed)

@@ -1,4 +1,4 @@
-"""Checks of settings: what is refused, and in which words."""
+"""Checks of settings: what they refuse, and their messages."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from keras_lopt import checks
 
 
 def refusal(check, *args):
-    """What a check says of a value called x; None if it takes it."""
+    """The message of a check about a value called x; None if accepted."""
     try:
         check("x", *args)
     except ValueError as error:
@@ -24,7 +24,7 @@ def refusal(check, *args):
         ("(-inf, inf)", [-3, 0.0, 1e300], [float("-inf"), float("inf")]),
     ],
 )
-def test_numbers_of_an_interval(interval, taken, refused):
+def test_accepts_only_numbers_in_the_interval(interval, taken, refused):
     assert {refusal(checks.check_number, v, interval) for v in taken} == {None}
     for value in [*refused, float("nan"), "0.5", True, None, (0.5,), 0.5j]:
         assert refusal(checks.check_number, value, interval) == (
@@ -32,7 +32,7 @@ def test_numbers_of_an_interval(interval, taken, refused):
         )
 
 
-def test_sequences_of_numbers():
+def test_accepts_only_sequences_of_numbers():
     check = checks.check_numbers
     for values in [(1.0,), [1, 2.0]]:
         assert refusal(check, values, "(0, inf)") is None
@@ -48,7 +48,7 @@ def test_sequences_of_numbers():
     )
 
 
-def test_integers():
+def test_accepts_only_integers_in_the_range():
     check = checks.check_integer
     assert [refusal(check, v, 1) for v in (1, 2**70)] == [None, None]
     for value in (0, -1, 1.0, "1", True, None, float("nan")):

@@ -1,4 +1,4 @@
-"""gin files, bindings, and what is said about bad ones."""
+"""gin files and bindings, and the messages about bad ones."""
 
 import re
 import warnings
@@ -16,7 +16,7 @@ from keras_lopt import training
 
 @pytest.fixture
 def root(tmp_path):
-    """Folder of configurations, with a fragment and a whole one."""
+    """Folder of configurations: a fragment, and a whole one."""
     folder = tmp_path / "configs"
     (folder / "parts").mkdir(parents=True)
     write(folder / "parts" / "steps.gin", "STEPS = 7")
@@ -40,7 +40,7 @@ def loaded(root, files=("whole.gin",), bindings=()):
 
 
 def refusal(root, files=("whole.gin",), bindings=()):
-    """What is said about files or bindings that can't be used."""
+    """The message about files or bindings that can't be used."""
     with pytest.raises(config.ConfigError) as caught:
         config.load(files, bindings, str(root))
     return str(caught.value)
@@ -70,7 +70,7 @@ def test_a_file_beside_the_caller_may_include_from_the_root(root, tmp_path):
 def test_a_folder_of_results_does_not_hide_an_included_file(
     root, tmp_path, monkeypatch
 ):
-    (tmp_path / "parts").mkdir()  # As `runs` is after a run.
+    (tmp_path / "parts").mkdir()  # Like `runs` after a run.
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert loaded(root).outer_steps == 7
@@ -90,18 +90,18 @@ def test_bindings_may_set_macros(root):
     assert loaded(root, bindings=["STEPS = 9"]).outer_steps == 9
 
 
-def test_nothing_is_left_of_what_was_loaded_before(root):
+def test_loading_forgets_earlier_configurations(root):
     loaded(root)
     write(root / "other.gin", "training.Schedule.score_problems = 2")
     assert loaded(root, ["other.gin"]) == Schedule(score_problems=2)
 
 
-def test_arguments_of_the_caller_stay(root):
+def test_arguments_of_the_caller_win(root):
     config.load(["whole.gin"], (), str(root))
     assert config.call(Schedule, 24).population == 24
 
 
-def test_texts_say_what_was_read_and_what_was_used(root):
+def test_texts_have_what_was_read_and_what_was_used(root):
     loaded(root, bindings=["training.Schedule.redraw_every = 5"])
     assert "training.Schedule.population = 4" in config.text()
     assert "training.Schedule.redraw_every = 5" in config.text()
@@ -111,7 +111,7 @@ def test_texts_say_what_was_read_and_what_was_used(root):
     assert "outer_steps = %STEPS" in used
 
 
-def test_a_missing_file_lists_those_there_are(root):
+def test_the_error_of_a_missing_file_lists_those_in_the_root(root):
     with pytest.raises(FileNotFoundError) as caught:
         config.load(["hole.gin"], (), str(root))
     assert str(caught.value) == (
@@ -120,7 +120,7 @@ def test_a_missing_file_lists_those_there_are(root):
     )
 
 
-def test_a_folder_is_no_file(root):
+def test_refuses_a_folder(root):
     with pytest.raises(FileNotFoundError, match="gin_file='parts'"):
         config.load(["parts"], (), str(root))
 
@@ -139,7 +139,7 @@ BAD_BINDINGS = {
 
 
 @pytest.mark.parametrize("binding", BAD_BINDINGS)
-def test_a_bad_binding(root, binding):
+def test_refuses_a_bad_binding(root, binding):
     message = refusal(root, bindings=[binding])
     assert message.startswith(
         f"`gin_file` ['whole.gin'] with `gin` [{binding!r}] can't be used. "
@@ -148,14 +148,14 @@ def test_a_bad_binding(root, binding):
 
 
 @pytest.mark.parametrize("line", BAD_BINDINGS)
-def test_a_bad_line_of_a_file(root, line):
+def test_refuses_a_bad_line_of_a_file(root, line):
     write(root / "bad.gin", line)
     message = refusal(root, ["bad.gin"])
     assert message.startswith("`gin_file` ['bad.gin'] with `gin` [] can't be")
     assert re.search(BAD_BINDINGS[line], message)
 
 
-def test_a_bad_binding_after_a_good_config_says_where(root):
+def test_the_error_of_a_bad_binding_names_the_line(root):
     message = refusal(root, bindings=["training.Schedule.populaton = 3"])
     assert "line 1" in message
 
@@ -198,7 +198,7 @@ def test_a_message_is_one_line(root):
     )
 
 
-def test_a_message_names_what_is_no_value(root):
+def test_a_message_names_a_value_that_python_cannot_read(root):
     message = refusal(root, bindings=["training.Schedule.population = nan"])
     assert message.endswith("Received: Failed to parse token 'nan' (line 1)")
 
@@ -213,14 +213,14 @@ def test_message_leaves_out_where_gin_raised(root):
     )
 
 
-def test_the_value_of_a_name(root):
+def test_value_is_what_is_bound_to_a_name(root):
     config.load(["whole.gin"], [], str(root))
     assert config.value("training.Schedule.population") == 4
-    assert config.value("training.Schedule.outer_steps") == 7  # Of a macro.
+    assert config.value("training.Schedule.outer_steps") == 7  # From a macro.
 
 
 @pytest.mark.parametrize("name", ["training.Schedule.candidates", "no.such"])
-def test_a_name_without_a_value(root, name):
+def test_refuses_a_name_that_is_not_bound(root, name):
     config.load(["whole.gin"], [], str(root))
     message = f"The configuration must bind `{name}`. Received: "
     with pytest.raises(config.ConfigError, match=message):

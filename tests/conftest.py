@@ -80,7 +80,7 @@ def regression():
 
 @pytest.fixture
 def make_model():
-    """Callable that builds the same small model, with the same weights."""
+    """Callable: builds the same small model, with the same weights."""
 
     def make():
         keras.utils.set_random_seed(0)

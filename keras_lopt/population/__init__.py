@@ -29,6 +29,7 @@ from keras_lopt.population.teachers import (
 )
 
 __all__ = [
+    "DrawnTeachers",
     "Elitist",
     "FixedTeacher",
     "FrozenTeachers",
@@ -42,7 +43,6 @@ __all__ = [
     "Perturb",
     "Selection",
     "SelfTraining",
-    "DrawnTeachers",
     "Teachers",
     "Truncation",
     "WinnerTakeAll",

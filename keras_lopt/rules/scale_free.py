@@ -8,7 +8,6 @@ the same.
 """
 
 import dataclasses
-import functools
 import math
 from typing import ClassVar, NamedTuple
 
@@ -39,7 +38,7 @@ EPSILON = 1e-8
 CLIP = 10.0
 #: Later than this, in units of the horizon, is as at this.
 LAST_FRACTION = 1.1
-#: Before its first step, a tensor's first RMS and first loss.
+#: The first RMS of a tensor before its first step.
 NOT_SEEN = -1.0
 #: Decay of the running mean of the training loss.
 LOSS_DECAY = 0.9
@@ -52,6 +51,12 @@ NUM_KINDS = 3
 NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 1
 #: Fractions of the horizon, whether there is one, its logarithm and the step's.
 NUM_TIMES = len(progress.FRACTIONS) + 3
+
+#: Longer trainings look like ones of so many steps, but for how far they are.
+#: Beyond what it was trained on, a network's output for log T means nothing:
+#: told 5,000 after training on up to 1,000, weights grew 50-fold; told 1,000
+#: and run for 5,000, 4 to 13-fold, at a loss near 0.
+LONGEST = 2000.0
 
 
 @register("scale_free")
@@ -67,8 +72,9 @@ class ScaleFreeRule(Rule):
     features and the time, so that the direction for the opposite gradient and
     parameter is the opposite one. `out` is that of another MLP (tanh), on the
     time and on features of the tensor. `scale` is RMS_first^(1-a) *
-    RMS_now^a of the tensor, with an `a` and a least RMS that are learned for
-    each kind of tensor.
+    RMS_now^a of the parameter, with an `a` and a least RMS that are learned
+    for each kind of tensor; the first RMS is remembered. With today's alone,
+    steps along noise would make parameters grow exponentially.
 
     With a horizon the rule plans; without one (no signal, or one that is not
     above 0) it does not know it, which it is to be trained for. A tensor that
@@ -215,7 +221,9 @@ class ScaleFreeRule(Rule):
         if not params:
             return [], slots
         groups = self._groups(grads, params, slots)
-        means = _in_order(groups, [group.means(_products) for group in groups])
+        means = _in_order(
+            groups, [group.means(_products, group.entries) for group in groups]
+        )
         new, features, scale, growth = self._of_tensors(
             theta, params, slots, means, signals
         )
@@ -231,7 +239,7 @@ class ScaleFreeRule(Rule):
             step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
             delta = -group.rows.spread(step)[0] * direction
             if self.pull:
-                (pull,) = group.rows.spread(group.of(pulls))
+                pull = group.spread(pulls)[0]
                 delta = delta - pull * group.entries["param"][0]
             parts = group.rows.split(delta)
             for i, part in zip(group.numbers, parts, strict=True):
@@ -266,10 +274,9 @@ class ScaleFreeRule(Rule):
                     finite * finite,
                 ),
             }
-            group = _Group(numbers, rows, entries, None)
-            groups.append(
-                group._replace(epsilons=rows.spread(group.of(epsilons)))
-            )
+            group = _Group(numbers, rows, entries)
+            entries["epsilons"] = group.spread(epsilons)
+            groups.append(group)
         return groups
 
     def _of_tensors(self, theta, params, slots, means, signals):
@@ -357,18 +364,21 @@ class ScaleFreeRule(Rule):
             factors: [9, t], of the odd features.
             context: [c], or [t, c].
         """
-        rows, entries = group.rows, group.entries
-        odd = _odd_features(group.epsilons, _unstacked(entries))
+        rows = group.rows
+        entries = {k: ops.unstack(v) for k, v in group.entries.items()}
         odd = [
             ops.clip(o * factor, -CLIP, CLIP)
-            for o, factor in zip(odd, rows.spread(group.of(factors)))
+            for o, factor in zip(
+                _odd_features(entries), ops.unstack(group.spread(factors))
+            )
         ]
-        inputs = [_squashed(o) for o in odd] + [self._ratio(group, signals)]
+        inputs = [_squashed(o) for o in odd] + [self._ratio(entries, signals)]
         inputs = inputs if self.is_odd else [*odd, *inputs]
         weights, added = theta["w0"][: len(inputs)], ()
         context = ops.matmul(context, theta["w0"][len(inputs) :])
         if self.gates_see_tensor:
-            added = [rows.spread(group.of(ops.transpose(context)))]
+            context = group.spread(ops.transpose(context))
+            added = [ops.unstack(context)]
             context = ops.zeros_like(theta["b0"])
         mlp = [(weights, theta["b0"] + context)]
         mlp += layers.layers_from(theta, 1)
@@ -384,14 +394,13 @@ class ScaleFreeRule(Rule):
                 direction = direction * rows.mask()
         return direction
 
-    def _ratio(self, group, signals):
+    def _ratio(self, entries, signals):
         """log of the roots of both second moments, corrected for the start."""
         count = ops.cast(signals["step"], "float32") + 1.0
         short, long = (
             _correction(decay, count) for decay in self.second_moment_decays
         )
-        moments = ops.unstack(group.entries["second_moments"])
-        fast, slow = (m + e for m, e in zip(moments, group.epsilons))
+        fast, slow = _second_moments(entries)
         return 0.5 * ops.log(fast / slow * (long / short))
 
 
@@ -404,14 +413,13 @@ class _Group(NamedTuple):
     Args:
         numbers: Indices of the tensors.
         rows: Their `tensor_rows.Rows`.
-        entries: Dict of [c, height, width].
-        epsilons: What is added to both second moments, as broadcasts there.
+        entries: Dict of [c, height, width], or with 1 for a dimension that
+            they are constant over. `epsilons` are added to second moments.
     """
 
     numbers: tuple
     rows: tensor_rows.Rows
     entries: dict
-    epsilons: list
 
     def of(self, values):
         """Those of the tensors of the group, from [k, number of tensors]."""
@@ -419,11 +427,12 @@ class _Group(NamedTuple):
             return values
         return ops.take(values, self.numbers, axis=1)
 
-    def means(self, products_of, entries=None):
+    def spread(self, values):
+        """As `of`, [k, height, 1] or [k, 1, 1]."""
+        return self.rows.spread(self.of(values))
+
+    def means(self, products_of, entries):
         """Means over each tensor. [number of products, tensors of the group]"""
-        if entries is None:
-            entries = self.entries
-            products_of = functools.partial(products_of, self.epsilons)
         sizes = np.maximum(np.float32(self.rows.sizes), 1.0)
         return self.rows.sums(products_of, entries) / sizes
 
@@ -447,31 +456,35 @@ def _finite(grad):
     return ops.where(is_finite, grad, ops.zeros_like(grad))
 
 
-def _odd_features(epsilons, entries):
+def _second_moments(entries):
+    pairs = zip(entries["second_moments"], entries["epsilons"], strict=True)
+    return [moment + epsilon for moment, epsilon in pairs]
+
+
+def _odd_features(entries):
     """Before normalisation: 9 tensors, shaped as `entries` has them."""
-    grad, (short, middle, long) = (
-        _finite(entries["grad"][0]),
-        entries["momenta"],
-    )
-    fast, slow = (
-        inverse_root(moment + epsilon)
-        for moment, epsilon in zip(entries["second_moments"], epsilons)
-    )
-    scaled = [
+    short, middle, long = entries["momenta"]
+    (grad,), (param,) = entries["grad"], entries["param"]
+    grad = _finite(grad)
+    fast, slow = (inverse_root(v) for v in _second_moments(entries))
+    return [
         grad * fast,
         short * fast,
         short * slow,
         middle * slow,
         long * slow,
+        grad,
+        short,
+        middle,
+        param,
     ]
-    return [*scaled, grad, short, middle, entries["param"][0]]
 
 
-def _products(epsilons, entries):
+def _products(entries):
     """What is averaged over tensors; the last 9 are odd features' squares."""
-    odd = _odd_features(epsilons, entries)
     _, middle, long = entries["momenta"]
-    product = odd[5] * middle
+    odd = _odd_features(entries)
+    product = _finite(entries["grad"][0]) * middle
     return [product, long * long, *[o * o for o in odd]]
 
 
@@ -482,26 +495,12 @@ def _squares(entries):
 def _squashed(x):
     """x^2 / (1 + x^2)."""
     # XLA on CPU keeps that fraction in memory, and computes this in one loop
-    # with what it is for: 11 and 7 ns an entry.
+    # with what it is for: 11 and 7 ns per entry.
     return 1.0 - 1.0 / (1.0 + x * x)
-
-
-def _unstacked(entries):
-    return {k: ops.unstack(v) for k, v in entries.items()}
 
 
 def _flat(x):
     return ops.reshape(ops.cast(x, "float32"), (-1,))
-
-
-def _computed_once(x):
-    """`x`, which XLA would compute anew for each of its uses.
-
-    A loop is what it does not look into.
-    """
-    if not layers.is_compiled(x):
-        return x
-    return ops.fori_loop(0, 2, lambda _, y: -y, x)
 
 
 # Tensors.
@@ -536,10 +535,11 @@ def _time_features(signals):
     features = [
         progress.fraction_features(fraction, 1.0),
         ops.ones((1,), dtype="float32"),
-        ops.reshape(ops.log(horizon) / 3.0 - 2.0, (1,)),
+        ops.reshape(ops.log(ops.minimum(horizon, LONGEST)) / 3.0 - 2.0, (1,)),
     ]
     features = ops.concatenate(features)
     features = ops.where(is_known, features, ops.zeros_like(features))
+    step = ops.minimum(step, LONGEST)
     log_step = ops.reshape(ops.log(1.0 + step) / 5.0 - 1.0, (1,))
     return ops.concatenate([features, log_step])
 
@@ -558,9 +558,8 @@ def _loss_features(slots, loss):
     least = ops.where(is_first, now, ops.minimum(slots["least"], now))
     features = [0.25 * _log_ratio(now, first), 0.25 * _log_ratio(now, least)]
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
-    return {"count": count, "mean": mean, "first": first, "least": least}, (
-        features
-    )
+    new = {"count": count, "mean": mean, "first": first, "least": least}
+    return new, features
 
 
 def _log_ratio(x, y):

@@ -20,10 +20,10 @@ def check_variation(task):
 
 
 def check_loss(task):
-    """Raises ValueError unless the loss of a batch is one scalar.
+    """Raises ValueError unless an inner run can train with the task's loss.
 
-    Also unless the loss depends on nothing but the batch and the values that
-    the task keeps for a problem.
+    The loss of a batch must be one scalar, all outputs must have static shapes,
+    and layers must keep their state in weights.
     """
 
     def first_loss(seed):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -140,13 +141,34 @@ class Experiment:
         runs = problems * len(self.mixture.tasks)
         return runs * sum(self.score_horizons)
 
-    def describe(self):
-        """All that identifies this experiment, as JSON types."""
+    def describe(self, defaults=True):
+        """All that identifies this experiment, as JSON types.
+
+        Args:
+            defaults: Whether to name settings that have their default value.
+        """
         return {
-            "rule": _describe(self.rule),
+            "rule": _describe(self.rule, defaults),
             "task": self.mixture.describe(),
-            **{name: _describe(getattr(self, name)) for name in _SETTINGS},
+            **{
+                name: _describe(getattr(self, name), defaults)
+                for name in _SETTINGS
+            },
         }
+
+    def differences(self, description):
+        """Names of the parts in which the description of a run differs.
+
+        A setting that is missing there is one that did not exist yet: now it
+        must have its default value.
+        """
+        found = description if isinstance(description, dict) else {}
+        full, least = self.describe(), self.describe(defaults=False)
+        return [
+            name
+            for name in full
+            if _differs(found.get(name), full[name], least[name])
+        ]
 
 
 _TYPES = {
@@ -167,13 +189,28 @@ _SETTINGS = [
 ]
 
 
-def _describe(value):
+def _describe(value, defaults=True):
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        settings = {f.name: _describe(getattr(value, f.name)) for f in fields}
+        settings = {
+            field.name: _describe(getattr(value, field.name), defaults)
+            for field in dataclasses.fields(value)
+            if defaults or getattr(value, field.name) != field.default
+        }
         return {"type": type(value).__name__, **settings}
     if isinstance(value, dict):
-        return {key: _describe(item) for key, item in value.items()}
+        return {key: _describe(item, defaults) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_describe(item) for item in value]
+        return [_describe(item, defaults) for item in value]
     return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _differs(found, full, least):
+    """Whether a description differs from one with all, or few, settings."""
+    if not isinstance(found, dict) or not isinstance(full, dict):
+        return found != json.loads(json.dumps(full))
+    missing = full.keys() - found.keys()
+    return bool(
+        found.keys() - full.keys()
+        or missing & least.keys()
+        or any(_differs(v, full[k], least.get(k, {})) for k, v in found.items())
+    )

@@ -66,7 +66,7 @@ def run(
     checkpoint = TrainingCheckpoint(
         trainer, os.path.join(out_dir, "checkpoints")
     )
-    folder.claim(out_dir, experiment.describe(), checkpoint.exists(), resume)
+    folder.claim(out_dir, experiment, checkpoint.exists(), resume)
     if checkpoint.generation() >= generations:
         print(f"{out_dir} has all of {generations} generations", flush=True)
         return None

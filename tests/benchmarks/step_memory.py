@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 SIZE = 2000
+NAMES = ["fused", "adafac_mlp", "scale_free", "adam", "keras_adam"]
 
 
 def measure(name, dump):
@@ -69,8 +70,8 @@ def main():
     args = parser.parse_args()
     if args.dump:
         return measure(args.rules[0], args.dump)
-    for name in args.rules or ["fused", "adafac_mlp", "adam", "keras_adam"]:
-        # One process per rule: freed memory stays with the process.
+    for name in args.rules or NAMES:
+        # A process each: what one frees stays with its process.
         with tempfile.TemporaryDirectory() as dump:
             subprocess.run(
                 [sys.executable, __file__, name, "--dump", dump],

@@ -13,6 +13,7 @@ from keras_lopt import LearnedOptimizer, optimizers, rules
 TINY = {
     "celo": {"lstm_units": 4},
     "hierarchical": {"lstm_units": 3, "mlp_units": 3},
+    "scale_free": {"hidden_units": 4, "step_hidden_units": 4},
     "velo": {"lstm_units": 4, "bank_size": 2},
 }
 HORIZON = 40

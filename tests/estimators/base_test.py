@@ -18,7 +18,7 @@ KINDS = [ES, TruncatedES, PES, NRES]
 
 
 def loss_of_problem(thetas, states, seeds):
-    """A step whose loss depends on the problem alone."""
+    """A step whose loss depends only on the problem."""
     return states, tf.cast(seeds[:, 1], tf.float32)
 
 
@@ -73,7 +73,7 @@ def test_members_and_sides_share_problems(kind, analytic_run, outer_steps):
     (grads, losses, state, _), *_ = outer_steps(
         estimator, run, np.ones([5, 3], np.float32), 1
     )
-    assert len(np.unique(state.seeds, axis=0)) == 8  # Pairs have their own.
+    assert len(np.unique(state.seeds, axis=0)) == 8  # Each pair has its own.
     expected = np.mean(state.seeds[:, 1])
     np.testing.assert_allclose(losses, np.full(5, expected), rtol=1e-5)
     np.testing.assert_array_equal(grads, np.zeros([5, 3]))
@@ -119,14 +119,14 @@ def test_the_estimate_is_the_mean_of_the_pairs(kind):
     np.testing.assert_allclose(estimator.combine(losses, noise), expected)
 
 
-def test_the_clip_is_per_entry():
+def test_every_entry_is_clipped_by_itself():
     estimator = ES(pairs=2, horizon=20, clip=0.1)
     clipped = estimator.clipped(tf.constant([[0.05, 3.0], [-0.2, -1e30]]))
     np.testing.assert_allclose(clipped, [[0.05, 0.1], [-0.1, -0.1]])
 
 
 class NothingLearned(Rule):
-    """Random steps that depend on the step alone, not on theta."""
+    """Random steps that depend only on the step, not on theta."""
 
     def theta_shapes(self):
         return {"unused": (2,), "either": ()}
@@ -138,7 +138,7 @@ class NothingLearned(Rule):
         return [0.1 * tf.sign(g) for g in grads], slots
 
 
-def test_a_rule_without_effect_of_theta_has_no_meta_gradient(tiny_task):
+def test_a_theta_without_effect_has_no_meta_gradient(tiny_task):
     """Both sides have the same initial values, batches and their order."""
     estimator = PES(pairs=3, horizon=4, truncation=2)
     run = estimator.inner_run(NothingLearned(), tiny_task)
@@ -176,11 +176,13 @@ def test_divergence_gives_finite_gradients(tiny_rule, tiny_task, tiny_theta):
         assert np.all(np.isfinite(losses))
         assert np.all(losses <= tiny_task.max_loss)
         assert np.all(np.abs(clipped) <= estimator.clip)
-        assert np.any(clipped[0] != 0.0)  # The others do not disturb it.
+        assert np.any(clipped[0] != 0.0)  # The others leave it alone.
 
 
 @pytest.mark.parametrize("mapping", ["map", "vectorized"])
-def test_inner_runs_are_mapped_as_is_said(mapping, tiny_rule, tiny_task):
+def test_inner_runs_get_the_mapping_of_the_estimator(
+    mapping, tiny_rule, tiny_task
+):
     estimator = PES(pairs=2, horizon=4, truncation=2, mapping=mapping)
     run = estimator.inner_run(tiny_rule, tiny_task)
     assert (run.mapping, run.num_steps) == (mapping, 2)

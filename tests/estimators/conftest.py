@@ -10,18 +10,18 @@ from keras_lopt.rules import ThetaVector
 
 
 class AnalyticRun:
-    """Stands in for an `InnerRun`: losses by a formula, no rule, no task.
+    """Stands in for an `InnerRun`: losses from a formula, no rule, no task.
 
     Args:
         step: Function (thetas [b, d], states [b, s], seeds [b, 2]) -> new
             states and losses [b] of one inner step. Problems start from 0.
         theta_size, state_size: d and s.
-        num_steps: Steps a call.
+        num_steps: Steps per call.
     """
 
     def __init__(self, step, theta_size, state_size=1, num_steps=1):
         self.step, self.num_steps = step, num_steps
-        self.theta_vector = self  # It needs the size alone.
+        self.theta_vector = self  # Only its size is needed.
         self.size = theta_size
         self.state_size = state_size
 
@@ -51,7 +51,7 @@ def analytic_run():
 def outer_steps():
     """Callable: runs outer steps of one replica at the same thetas [p, d].
 
-    Returns a list of (gradients, losses, state, drawn noise), one a step.
+    Returns a list with one (gradients, losses, state, drawn noise) per step.
     """
 
     def run(estimator, inner_run, thetas, count, seed=0):

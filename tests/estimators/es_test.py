@@ -22,7 +22,7 @@ def exponential(thetas, states, seeds):
     "step, gradient",
     [
         (quadratic, [1.0, 4.0, 2.0] * (THETA - 1.0)),
-        # Of the loss that the noise smooths: not exp(theta).
+        # Of the loss smoothed by the noise, not of exp(theta) itself.
         (exponential, np.exp(THETA + SIGMA**2 / 2.0)),
     ],
 )
@@ -38,7 +38,7 @@ def test_the_mean_estimate_is_the_gradient_of_the_smoothed_loss(
     assert np.all(np.abs(np.mean(grads, axis=0) - gradient) < 4.0 * error)
 
 
-def test_nothing_survives_an_estimate(analytic_run, outer_steps):
+def test_estimates_share_no_state(analytic_run, outer_steps):
     estimator = ES(pairs=4, horizon=6)
     run = analytic_run(quadratic, theta_size=3, num_steps=6)
     results = outer_steps(estimator, run, THETA[None], 3)
@@ -98,7 +98,7 @@ def backpropagated(run, theta, seeds):
 
 
 def test_agrees_with_backpropagation(tiny_rule, tiny_task, tiny_theta):
-    """4,096 pairs: 512 copies of a member, 8 problems each."""
+    """4,096 pairs: 512 copies of a member, with 8 problems each."""
     estimator = ES(pairs=PROBLEMS, horizon=STEPS, sigma=0.003)
     run = estimator.inner_run(tiny_rule, tiny_task)
     theta = tf.constant(tiny_theta(1))

@@ -1,4 +1,4 @@
-"""The compiled inner run: how it is cut, and a plain loop as its witness."""
+"""The compiled inner run: cut into calls, and against a plain loop."""
 
 import functools
 
@@ -20,7 +20,7 @@ PROBLEMS = tf.constant([0, 1, 0])
 
 @pytest.fixture(scope="module")
 def task():
-    """Wines, with all that a state can hold: dropout and batch statistics."""
+    """Wines; the state has dropout seeds and batch statistics, too."""
 
     def model_fn():
         return keras.Sequential(
@@ -38,7 +38,7 @@ def task():
 
 @pytest.fixture(scope="module")
 def make_run(tiny_rule, task):
-    """Callable: steps a call -> a compiled `InnerRun`, made once."""
+    """Callable: steps per call -> a compiled `InnerRun`, made once."""
 
     @functools.cache
     def make(num_steps):
@@ -80,7 +80,7 @@ def assert_close(nest, expected, **tolerance):
     )
 
 
-def test_a_run_may_be_cut_into_calls(make_run, thetas, whole):
+def test_a_run_cut_into_calls_is_the_same(make_run, thetas, whole):
     run = make_run(STEPS // 2)
     state, *first = advance(run, thetas, run.blank_states(3), [0, 0])
     state, *second = advance(run, thetas, state, [STEPS // 2, STEPS // 2])
@@ -89,7 +89,7 @@ def test_a_run_may_be_cut_into_calls(make_run, thetas, whole):
     assert_close(state, whole[0], rtol=1e-5, atol=1e-6)
 
 
-def test_step_0_starts_anew_whatever_the_state(make_run, thetas):
+def test_step_0_ignores_the_state(make_run, thetas):
     run = make_run(STEPS // 2)
     blank = run.blank_states(3)
     assert all(not np.any(leaf) for leaf in tf.nest.flatten(blank))
@@ -120,17 +120,17 @@ def test_particles_are_independent(make_run, thetas):
     assert_close(
         result, tf.nest.map_structure(lambda t: t.numpy()[order], expected)
     )
-    # Another theta, or another problem, is another loss.
+    # Another theta, or another problem, has another loss.
     other = advance(run, thetas, blank, [0, 0], 1 - PROBLEMS)
     assert np.all(np.abs(other[1] - expected[1]) > 1e-4)
     assert abs(expected[1][0] - expected[1][2]) > 1e-4
 
 
 def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
-    """Of eager TensorFlow, on the first particle."""
+    """The loop is eager TensorFlow, for the first particle."""
     run, seed = make_run(STEPS), SEEDS[0]
     theta = run.theta_vector.unpack(thetas[0])
-    # Compiled, because XLA's random numbers are its own.
+    # Compiled, since XLA draws other random numbers.
     begin = tf.function(task.begin, jit_compile=True, autograph=False)
     train_loss = tf.function(task.train_loss, jit_compile=True, autograph=False)
     params, non_trainable = begin(seed)
@@ -148,7 +148,7 @@ def test_agrees_with_a_plain_loop(make_run, task, tiny_rule, thetas, whole):
             theta, tape.gradient(loss, params), params, slots, {"step": step}
         )
         params = [p + d for p, d in zip(params, deltas)]
-        # The outer loss is that after the step, on the outer split.
+        # The outer loss is taken after the step, on the outer split.
         outer_loss = task.eval_loss(
             params, non_trainable, (outer[0][step], outer[1][step]), seed
         )
@@ -177,7 +177,7 @@ def test_the_training_loss_is_the_outer_loss_on_train(
 
 @pytest.mark.parametrize("horizon", [STEPS, 2 * STEPS])
 def test_a_rule_gets_the_horizon_of_whole_problems(tiny_task, horizon):
-    """A celo whose learning rate says how much of the training is left."""
+    """The learning rate of this celo is the remaining part of the training."""
     rule = rules.get("celo", lstm_units=1, hidden_units=2, step_mult=0.1)
     theta = small_rules.descending_theta(rule)
     theta["own_w"][:9] = 1.0  # The time's features.
@@ -201,13 +201,13 @@ def test_an_unknown_split_is_refused(tiny_rule, task):
 
 
 @pytest.mark.parametrize("outer_split", ["train", "outer_valid"])
-def test_steps_of_all_runs_at_once_are_those_of_each(
+def test_vectorized_runs_are_the_same_as_mapped_ones(
     make_run, task, tiny_rule, thetas, outer_split
 ):
     mapped = make_run(STEPS // 2)
     run = InnerRun(tiny_rule, task, STEPS // 2, mapping="vectorized")
     run.advance = tf.function(run.advance, jit_compile=True, autograph=False)
-    # The second problem starts anew; the first goes on.
+    # The second problem starts anew; the first continues.
     state, *_ = advance(mapped, thetas, mapped.blank_states(3), [0, 0])
     expected, result = (
         advance(each, thetas, state, [STEPS // 2, 0], outer_split=outer_split)
@@ -216,7 +216,7 @@ def test_steps_of_all_runs_at_once_are_those_of_each(
     assert_close(result, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_loops_are_not_vectorized(tiny_rule):
+def test_refuses_to_vectorize_loops(tiny_rule):
     config = {"length": 2, "vocabulary": 20, "units": 2, "embed": 2}
     task = tasks.get("rnn_text", **config)
     assert not task.vectorizes

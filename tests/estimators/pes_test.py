@@ -24,7 +24,7 @@ def balance(thetas, states, seeds):
 
 
 def balance_gradient(theta):
-    """Of the mean loss over a run; the first unit is theta * influence."""
+    """Gradient of a run's mean loss; the first unit is theta * influence."""
     influence, state = [], np.zeros(5)
     for _ in range(HORIZON):
         state[:4] = 0.5 * (state[:4] + state[1:]) + [1.0, -1.0, -1.0, -1.0]
@@ -43,7 +43,7 @@ def whole_run_estimates(analytic_run, outer_steps):
     """Callable: kind and theta -> 2,000 mean estimates over a whole run."""
 
     def estimates(kind, theta):
-        # A pair at each position of the run, once all have begun anew.
+        # One pair at each position of the run, once all have begun anew.
         estimator = kind(
             pairs=PIECES, horizon=HORIZON, truncation=TRUNCATION, sigma=0.1
         )
@@ -61,7 +61,7 @@ def test_is_unbiased_over_a_whole_run(whole_run_estimates, kind, theta):
     gradient = balance_gradient(theta)
     estimates = whole_run_estimates(kind, theta)
     error = np.std(estimates) / np.sqrt(len(estimates))
-    assert error < 0.1 * abs(gradient)  # It can tell.
+    assert error < 0.1 * abs(gradient)  # The noise is small.
     assert abs(np.mean(estimates) - gradient) < 4.0 * error
 
 

@@ -45,6 +45,27 @@ def test_the_step_counts_from_zero_and_the_horizon_is_constant():
         assert float(variable[0]) == expected
 
 
+@dataclasses.dataclass(frozen=True)
+class PerhapsPlanningRule(PlanningRule):
+    name: ClassVar[str] = "perhaps planning"
+    required_signals: ClassVar[tuple[str, ...]] = ("step",)
+    optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
+
+
+def test_a_horizon_that_is_an_option_is_0_until_it_is_known():
+    variable = keras.Variable([0.0])
+    optimizer = LearnedOptimizer(PerhapsPlanningRule(), {})
+    for expected in (0.0, 1.0):
+        optimizer.apply([tf.ones(1)], [variable])
+        assert float(variable[0]) == expected
+    optimizer.horizon = 10
+    optimizer.apply([tf.ones(1)], [variable])
+    assert float(variable[0]) == 1.0 + 2.0 + 10.0
+    optimizer.horizon = 1
+    with pytest.warns(UserWarning, match="3 updates.*horizon=1 "):
+        optimizer.finalize_variable_values([variable])
+
+
 def test_a_rule_that_plans_needs_the_horizon():
     variable = keras.Variable([0.0])
     optimizer = LearnedOptimizer(PlanningRule(), {})

@@ -1,4 +1,4 @@
-"""A league of teachers: who enters it, who trains, what it learns."""
+"""A league of teachers: who enters it, who teaches, what it learns."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ SCORES = np.array([2.0, 0.5, 3.0, 1.5])  # Best to worst: 1, 3, 0, 2.
 
 
 def members_of(scores, first_id=0, multiplier=1.0):
-    """Members whose theta is their number."""
+    """Members whose thetas are filled with their ids."""
     ids = first_id + np.arange(len(scores))
     thetas = np.repeat(ids[:, None], 2, axis=1).astype(np.float32)
     return dataclasses.replace(
@@ -40,7 +40,7 @@ def test_a_small_league_begins_with_the_best():
     assert np.all(np.isnan(memory["multipliers"]))
 
 
-def test_vacant_places_do_not_train(rng):
+def test_vacant_places_do_not_teach(rng):
     league = League(size=9)
     memory = league.begin(STARTING, STARTING)
     seen = set()
@@ -51,7 +51,7 @@ def test_vacant_places_do_not_train(rng):
     assert seen == {0, 1, 2, 3}
 
 
-def test_the_best_member_enters_vacant_places_then_that_of_least_merit():
+def test_the_best_member_takes_a_vacant_place_or_that_of_least_merit():
     league = League(size=5, memory_rate=1.0)
     memory = league.begin(STARTING, STARTING)
     gains = [3.0, 2.0, -np.inf, 1.0]
@@ -60,14 +60,14 @@ def test_the_best_member_enters_vacant_places_then_that_of_least_merit():
     )
     assert sorted(memory["ids"]) == [0, 1, 2, 3, 11]
     memory = learn(league, memory, [0, 0, 0, 0], gains, members_of([1.0], 12))
-    # 2's student was the one that was not accepted.
+    # The student of 2 was the one that was not accepted.
     assert sorted(memory["ids"]) == [0, 1, 3, 11, 12]
     np.testing.assert_array_equal(memory["thetas"][:, 0], memory["ids"])
     again = learn(league, memory, [0, 0, 0, 0], gains, members_of([1.0], 12))
-    assert again["ids"].tolist() == memory["ids"].tolist()  # It is in.
+    assert again["ids"].tolist() == memory["ids"].tolist()  # It is in already.
 
 
-def test_a_new_one_has_the_mean_merit_of_the_league():
+def test_a_member_that_enters_gets_the_mean_merit():
     league = League(size=2, memory_rate=1.0)
     memory = league.begin(STARTING, STARTING)
     gains = [3.0, -np.inf, -np.inf, -np.inf]  # Ranks 1, 0, 0, 0.
@@ -86,7 +86,7 @@ def test_merit_is_a_moving_average_of_ranks():
     assert merits == pytest.approx({k: 0.25 + r / 2 for k, r in ranks.items()})
 
 
-def test_many_students_are_no_merit():
+def test_merit_does_not_grow_with_the_number_of_students():
     league = League(size=4, memory_rate=0.5)
     memory = league.begin(STARTING, STARTING)
     memory = learn(league, memory, [0] * 4, [1.0, 4.0, 2.0, 3.0])
@@ -99,7 +99,7 @@ def test_many_students_are_no_merit():
     assert merits[1] == pytest.approx(0.5 + weight * (1 / 6 - 0.5))
 
 
-def test_those_with_merit_train(rng):
+def test_those_with_merit_teach(rng):
     league = League(size=4, sharpness=3.0)
     memory = league.begin(STARTING, STARTING)
     for _ in range(20):
@@ -127,7 +127,7 @@ def test_the_multiplier_is_that_of_the_student_that_gained_most(rng):
     assert nobody["multipliers"].tolist() == [2.0]
 
 
-def test_a_population_of_one_trains_itself(rng):
+def test_a_population_of_one_teaches_itself(rng):
     alone = members_of([0.5], first_id=7)
     league = League()
     memory = league.begin(alone, alone)

@@ -10,7 +10,7 @@ from keras_lopt.population import Members
 
 @pytest.fixture
 def make_members():
-    """Callable from the first member's number to four members.
+    """Callable: number of the first member -> four members.
 
     Every leaf of a member is filled with its number.
     """
@@ -81,7 +81,7 @@ def test_replace_where_takes_all_of_a_child(make_members):
 
 
 @pytest.mark.parametrize("accept", [False, True])
-def test_replace_where_takes_none_or_all(make_members, accept):
+def test_replace_where_may_take_none_or_all(make_members, accept):
     mask = np.full(4, accept)
     replaced = make_members().replace_where(mask, make_members(10))
     assert_numbers(replaced, np.arange(4) + 10 * accept)
@@ -108,7 +108,9 @@ def test_the_best_has_the_lowest_score(make_members):
 
 def test_best_of_ranks_everyone(make_members):
     members, others = make_members(4), make_members(2)
-    best = members.best_of(others)  # Scores are numbers: 4, ..., 7; 2, ..., 5.
+    best = members.best_of(
+        others
+    )  # Scores are the numbers 4, ..., 7 and 2, ..., 5.
     assert_numbers(best, [2, 3, 4, 4])
 
 
@@ -137,7 +139,7 @@ def test_initial_members_have_the_types_of_trained_ones():
         "ids": "int64",
         "parents": "int64",
     }
-    # As after training: a checkpoint of that must fit into this.
+    # The types after training, whose checkpoint must fit into this.
     assert members.scores.dtype == members.train_losses.dtype == np.float32
     assert members.ids.dtype == members.parents.dtype == np.int64
     assert members.slot_steps.dtype == np.int32

@@ -34,7 +34,7 @@ def test_log_normal_mutates_members_independently(rng):
     assert len(set(children[(children > 0.1) & (children < 8.0)])) > 8
 
 
-def test_nothing_spreads_without_spread(rng):
+def test_without_spread_nothing_changes(rng):
     values = np.array([0.5, 2.0])
     np.testing.assert_array_equal(
         LogNormal(spread=0).mutate(values, rng), values

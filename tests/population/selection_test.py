@@ -18,7 +18,7 @@ SELECTIONS = [Elitist(), Truncation(), WinnerTakeAll(), NoSelection()]
 SCORES = np.array([2.0, 0.5, 3.0, 1.5, 9.0, 0.25, 1.0, 4.0])
 
 seeds = st.integers(0, 2**32 - 1)
-# Few different values: ties are what goes wrong.
+# Few different values, since ties are where errors hide.
 losses = st.one_of(st.sampled_from([0.0, 1.0, 2.0]), st.floats(0.0, 10.0))
 populations = st.integers(1, 8).flatmap(
     lambda n: st.lists(losses, min_size=4 * n, max_size=4 * n).map(np.array)
@@ -54,7 +54,7 @@ def test_the_worst_quarter_starts_from_the_best_quarter(
 
 @properties
 @given(generation=generations)
-def test_elitism_never_loses_what_was_reached(generation):
+def test_elitism_never_makes_a_score_worse(generation):
     scores, child_scores = generation
     accepted = Elitist().accepted(scores, child_scores)
     after = np.where(accepted, child_scores, scores)
@@ -68,7 +68,7 @@ def test_elitism_never_loses_what_was_reached(generation):
 )
 @properties
 @given(scores=populations, seed=seeds)
-def test_the_best_member_goes_on_from_itself(selection, scores, seed):
+def test_the_best_member_continues_from_itself(selection, scores, seed):
     sources = selection.sources(scores, np.random.default_rng(seed))
     assert sources[np.argmin(scores)] == np.argmin(scores)
 
@@ -97,7 +97,7 @@ def test_a_known_population_is_selected_as_documented(rng):
     np.testing.assert_array_equal(NoSelection().sources(SCORES, rng), range(8))
 
 
-def test_every_one_of_the_best_is_copied_sometimes(rng):
+def test_each_of_the_best_is_copied_sometimes(rng):
     selection = Truncation(fraction=0.5)
     copied = [selection.sources(SCORES, rng)[4] for _ in range(100)]
     assert set(copied) == {5, 1, 6, 3}
@@ -120,7 +120,7 @@ def test_an_equal_child_is_not_accepted_by_elitism():
 @pytest.mark.parametrize(
     "selection", SELECTIONS, ids=lambda s: type(s).__name__
 )
-def test_a_population_of_one_goes_on_from_itself(selection, rng):
+def test_a_population_of_one_continues_from_itself(selection, rng):
     selection.check(1)
     np.testing.assert_array_equal(selection.sources(np.array([3.0]), rng), [0])
 
@@ -169,5 +169,5 @@ def test_refuses_bad_fractions(kind, fraction):
         kind(fraction=fraction)
 
 
-def test_every_selection_is_one():
+def test_all_selections_are_subclasses_of_selection():
     assert all(isinstance(s, Selection) for s in SELECTIONS)

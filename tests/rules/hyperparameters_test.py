@@ -13,6 +13,7 @@ COUNTS = {
     "celo": ("lstm_units", "bank_size", "hidden_units"),
     "celo2": ("hidden_units",),
     "velo": ("lstm_units", "bank_size", "hidden_units", "loss_buffer_horizon"),
+    "scale_free": ("hidden_units", "step_hidden_units"),
 }
 POSITIVE = {
     "sgd": ("learning_rate",),
@@ -24,6 +25,7 @@ POSITIVE = {
     "velo": ("step_mult", "bank_mult"),
     "celo": ("step_mult",),
     "celo2": ("step_mult", "vector_mult"),
+    "scale_free": ("step_mult",),
 }
 FINITE = {
     name: ("exp_mult",)
@@ -80,6 +82,7 @@ def test_flags_must_be_bools(value):
         ("adafac_mlp", {"hidden_units": 32, "step_mult": 0.01}),
         ("hierarchical", {"mlp_layers": 1, "lstm_units": 4}),
         ("velo", {"loss_buffer_horizon": 10, "frozen_lstm_state": True}),
+        ("scale_free", {"floors": (0.1, 0.2, 0.3), "loss_features": True}),
     ],
 )
 def test_hyperparameters_round_trip_through_the_config(name, config):

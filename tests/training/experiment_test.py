@@ -135,3 +135,45 @@ def test_description_is_json_of_all_settings():
     }
     assert described["teachers"]["theta"]["w0"] == theta["w0"].tolist()
     assert json.loads(json.dumps(described))["estimator"]["type"] == "PES"
+
+
+def described():
+    return json.loads(json.dumps(tiny.experiment().describe()))
+
+
+def test_a_run_is_of_the_experiment_that_describes_it():
+    assert tiny.experiment().differences(described()) == []
+
+
+def test_a_setting_younger_than_a_run_must_have_its_default():
+    older = described()
+    del older["schedule"]["averaging"]
+    assert tiny.experiment().differences(older) == []
+    changed = dataclasses.replace(tiny.SCHEDULE, averaging=0.5)
+    other = tiny.experiment(schedule=changed)
+    assert other.differences(older) == ["schedule"]
+
+
+@pytest.mark.parametrize("found", [None, "text", {}, {"rule": 3}])
+def test_what_is_no_description_differs_in_all_parts(found):
+    experiment = tiny.experiment()
+    assert experiment.differences(found) == list(experiment.describe())
+
+
+def test_unknown_settings_differ():
+    newer = described()
+    newer["selection"]["patience"] = 3
+    assert tiny.experiment().differences(newer) == ["selection"]
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        ({"tasks_per_step": 2}, "`tasks_per_step` must be <= 1, the number of"),
+        ({"score_horizons": (3,)}, "`score_horizons` must be multiples of 2"),
+    ],
+)
+def test_refuses_a_schedule_that_does_not_fit(schedule, message):
+    changed = dataclasses.replace(tiny.SCHEDULE, **schedule)
+    with pytest.raises(ValueError, match=message):
+        tiny.experiment(schedule=changed)

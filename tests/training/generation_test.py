@@ -124,7 +124,7 @@ FALLING = members_of([-5.0, -1.0, -8.0, -3.0, -2.0, -7.0, -4.0, -6.0])
 INNER_STATES = [np.arange(COUNT) * 11, np.arange(COUNT) * 13]
 
 
-def test_scores_are_the_devices():
+def test_members_get_the_scores_of_the_devices():
     population = Population()
     members = population.score(FALLING, generation=0)
     ((thetas, seed),) = population.devices.scored
@@ -171,7 +171,7 @@ def test_the_worst_start_from_copies_of_the_best():
         np.testing.assert_array_equal(inner, before[parents])
 
 
-def test_children_are_trained_by_their_teachers():
+def test_teachers_update_their_children():
     state, report = Population().advance(FALLING, INNER_STATES, generation=0)
     for i in range(COUNT):
         start = FALLING.thetas[report.children.parents[i], 0]
@@ -180,7 +180,7 @@ def test_children_are_trained_by_their_teachers():
         assert state.members.thetas[i, 0] == expected
         assert report.losses[i] == expected
     assert set(report.teacher_ids) <= {2, 5}
-    assert report.teacher_ids[2] == 2  # The best trains itself.
+    assert report.teacher_ids[2] == 2  # The best teaches itself.
 
 
 def test_only_a_better_child_takes_its_members_place():
@@ -299,7 +299,7 @@ TEACHERS = [
 
 @pytest.mark.parametrize("teachers", TEACHERS, ids=lambda t: type(t).__name__)
 @pytest.mark.parametrize("fresh, starts", [(0.0, {33}), (1.0, {3})])
-def test_slots_start_anew_or_go_on(teachers, fresh, starts):
+def test_slots_start_anew_or_are_kept(teachers, fresh, starts):
     members = dataclasses.replace(
         FALLING, slot_steps=np.full(COUNT, 30, np.int32)
     )
@@ -365,11 +365,11 @@ def test_a_league_learns_from_its_students():
     population = Population(teachers=League(size=3))
     begun = population.teachers.begin(FALLING, FALLING)
     state, report = population.advance(FALLING, INNER_STATES, 0)
-    # The best of FALLING are those that lower most.
+    # The best of FALLING are those that lower a theta most.
     assert set(report.teacher_ids) <= {2, 5, 7}
     scores = np.where(report.accepted, report.children.scores, np.inf)
     best = report.children.ids[np.argmin(scores)]
-    assert best in state.memory["ids"]  # It has entered.
+    assert best in state.memory["ids"]  # It has entered the league.
     assert begun["ids"].tolist() == [2, 5, 7]  # Not changed in place.
 
 

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from keras_lopt import checkpoints
+from keras_lopt import checkpoints, config
 from tests import tiny
 from tests.benchmarks import kill_and_resume
 
@@ -18,26 +18,24 @@ def folders(tmp_path_factory):
     """Folders of an uninterrupted run and of one that was killed."""
     folder = tmp_path_factory.mktemp("kill")
     whole, killed = folder / "whole", folder / "killed"
-    process = kill_and_resume.start(whole, GENERATIONS, BINDINGS)
-    try:
-        rng = np.random.default_rng(0)
-        (row,) = kill_and_resume.killed_run(
-            killed, GENERATIONS, rng, kills=1, bindings=BINDINGS
-        )
-        kill_and_resume.finish(process, whole)
-    finally:
-        process.kill()
-        process.wait()
+    rng = np.random.default_rng(0)
+    (row,) = kill_and_resume.killed_run(
+        killed, GENERATIONS, rng, kills=1, bindings=BINDINGS
+    )
     assert -1 == row[1] < row[2] < GENERATIONS
+    # In this process, which has compiled the same experiment for other tests.
+    bindings = [*BINDINGS, f"training.run.generations = {GENERATIONS}"]
+    config.load(["tiny.gin"], bindings, str(tiny.CONFIGS))
+    tiny.run_loaded(whole)
     return whole, killed
 
 
-def test_nothing_but_the_clock_differs(folders):
+def test_only_the_clock_differs(folders):
     whole, killed = folders
     assert kill_and_resume.differences(killed, whole) == []
 
 
-def test_it_was_killed_and_went_on(folders):
+def test_the_run_was_killed_and_continued(folders):
     log = (folders[1].parent / "killed.log").read_text()
     assert log.count("compiling ...") == 2
     assert log.count("continues after generation ") == 1
@@ -53,8 +51,7 @@ def test_history_is_complete_and_without_duplicates(folders):
     assert len(ids) == len(set(ids)) == 4 * GENERATIONS
 
 
-def test_differences_are_found(folders, tmp_path):
-    """The comparison can fail."""
+def test_the_comparison_finds_differences(folders, tmp_path):
     whole, _ = folders
     for path in whole.rglob("*"):
         if path.is_file():

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_lopt import config, tasks
 from tests import tiny
 from tests.benchmarks.kill_and_resume import differences
+from tests.gin_test import assert_trains
 
 GENERATIONS = 20
 FAMILIES = 9
@@ -60,10 +61,14 @@ def _name(description):
     return description["name"]
 
 
+def test_trains_for_a_generation(whole, tmp_path):
+    assert_trains("mixture.gin", tmp_path)
+
+
 def test_children_were_accepted_and_scores_fell(whole):
     history = whole[1].history
     assert sum(row["accepted_fraction"] for row in history[1:]) > 0.0
-    # Until the problems are drawn anew nobody gets worse.
+    # Nobody gets worse until the problems are drawn anew.
     scores = [row["best_score"] for row in history[1:9]]
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] < scores[0]
@@ -77,7 +82,7 @@ def test_the_score_is_the_mean_of_the_tasks(whole):
     )
     best = [row["best_score"] for row in trainer.history]
     scores = columns(trainer, "score")
-    # Row 0 is of a population as drawn, like the columns beside it.
+    # Row 0 shows a random population, and so do its columns.
     np.testing.assert_allclose(scores.mean(axis=1), best, rtol=1e-5)
     ceilings = [task.max_loss for task in trainer.experiment.mixture.tasks]
     assert np.all(scores > 0.0) and np.all(scores <= ceilings)
@@ -153,7 +158,7 @@ def test_another_mixture_is_refused(whole):
     assert (whole[0] / "history.csv").read_bytes() == before
 
 
-def test_a_bad_mixture_is_one_error(tmp_path):
+def test_a_bad_mixture_is_refused_before_anything_is_written(tmp_path):
     out_dir = tmp_path / "run"
     binding = "tasks.listed_mixture.weights = (1.0, -1.0)"
     with pytest.raises(ValueError, match="`weights` must be 9 finite"):

@@ -82,7 +82,7 @@ def test_the_best_file_loads_after_every_generation(tmp_path, monkeypatch):
                 packed, self.model.members.thetas[best]
             )
 
-    monkeypatch.setattr(callbacks, "Progress", Load)  # The last of them.
+    monkeypatch.setattr(callbacks, "Progress", Load)  # The last callback.
     tiny.run(tmp_path, generations=5)
     assert loaded == [True] * 6
 
@@ -101,7 +101,7 @@ def test_a_finished_run_stays_as_it_is(tmp_path):
     tiny.run(tmp_path, generations=2)
     names = ("history.csv", "members.csv", "best.safetensors")
     before = {name: tiny.contents(tmp_path)[name] for name in names}
-    assert tiny.run(tmp_path, generations=2) is None  # Nothing was left to do.
+    assert tiny.run(tmp_path, generations=2) is None  # Nothing is left to do.
     assert {name: tiny.contents(tmp_path)[name] for name in names} == before
 
 

@@ -11,7 +11,7 @@ FIELDS = [field.name for field in dataclasses.fields(Schedule)]
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("value", [0, -1, 2.0, "8", None, True])
-def test_refuses(field, value):
+def test_refuses_all_but_positive_integers(field, value):
     message = f"`{field}` must be an integer >= 1. Received: {field}={value!r}"
     with pytest.raises(ValueError) as caught:
         Schedule(**{field: value})
@@ -19,7 +19,7 @@ def test_refuses(field, value):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_takes_one(field):
+def test_accepts_one(field):
     assert getattr(Schedule(**{field: 1}), field) == 1
 
 

@@ -48,7 +48,7 @@ def assert_same(trainer, other):
     assert tiny.leaves(tiny.arrays(trainer)) == tiny.leaves(tiny.arrays(other))
 
 
-def test_same_seed_same_history_and_members(recording):
+def test_the_same_seed_gives_the_same_history_and_members(recording):
     again = tiny.trainer()
     again.fit(GENERATIONS)
     assert_same(again, recording.trainer)
@@ -83,7 +83,7 @@ def test_another_seed_is_another_experiment(recording):
         assert row[column] != our_row[column]
 
 
-def test_fit_in_parts_is_fit(recording):
+def test_fit_in_parts_is_the_same_as_at_once(recording):
     parts = tiny.trainer()
     for generations in (0, 2, 2, 3, GENERATIONS):
         parts.fit(generations)
@@ -155,7 +155,7 @@ def test_no_score_gets_worse_between_redraws(recording):
         assert np.all(after.scores <= before.scores)
         assert after.scores.min() <= before.scores.min()
         accepted += np.sum(after.ids != before.ids)
-    assert accepted  # Else nothing was shown.
+    assert accepted  # Otherwise this shows nothing.
 
 
 class NoChildren(Elitist):
@@ -208,7 +208,7 @@ def test_members_are_the_best_candidates(recording):
     )
     for trainer in (one, two, three):
         trainer.fit(0)
-    # Row 0 is of a population as drawn; the choice comes after it.
+    # Row 0 shows a random population; the choice comes after it.
     columns = ("best_score", "median_score", "worst_score", "best_id")
     for trainer in (two, three):
         for column in columns:

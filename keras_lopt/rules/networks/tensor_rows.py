@@ -92,71 +92,75 @@ class Rows(NamedTuple):
             values: [k, t].
 
         Returns:
-            List of k tensors that broadcast to [height, width].
+            [k, height, 1]; [k, 1, 1] if there is one tensor.
         """
-        if len(self.sizes) == 1:
-            return ops.unstack(values[:, 0])
-        values = ops.take(values, self._owners(), axis=1)
-        return ops.unstack(values[:, :, None])
+        if len(self.sizes) > 1:
+            values = ops.take(values, self._owners(), axis=1)
+        return values[:, :, None]
 
     def _owners(self):
         """Number of the vector of each row; that of the last if it is empty."""
-        owners = np.repeat(np.arange(len(self.sizes)), self._heights)
-        return np.pad(owners, (0, self.height - len(owners)), mode="edge")
+        heights = self._heights
+        heights[-1] += self.height - heights.sum()
+        return np.repeat(np.arange(len(heights)), heights)
 
     def sums(self, products_of, entries):
         """Sums of products over each tensor.
 
+        Large ones are taken block by block, so that the products are never
+        in memory as a whole.
+
         Args:
-            products_of: Function from entries, as lists of tensors of one
-                shape, to a list of as many such products. They are 0 where
-                the entries are.
-            entries: Dict of [c, height, width].
+            products_of: Function from entries, as lists of tensors, to a list
+                of as many products of one shape, which are 0 after the end of
+                a tensor.
+            entries: Dict of [c, height, width], or with 1 for a dimension that
+                they are constant over.
 
         Returns:
             [number of products, t].
         """
-        is_large = self.height * self.width >= FEWEST
-        if not (is_large and layers.is_compiled(next(iter(entries.values())))):
-            whole = {k: ops.unstack(v) for k, v in entries.items()}
+        whole = {k: ops.unstack(v) for k, v in entries.items()}
+        is_traced = any(map(layers.is_compiled, entries.values()))
+        if not is_traced or self.height * self.width < FEWEST:
             return self._totals(products_of(whole), self._ownership())
-
-        def cut(x, index):
-            # One at a time: XLA on CPU makes slow loops of parts that are cut
-            # out together (`blocks`).
-            shape = (1, self.block, self.width)
-            starts = [(i, index * self.block, 0) for i in range(x.shape[0])]
-            return [ops.slice(x, start, shape)[0] for start in starts]
+        number = len(products_of(whole))  # Not computed.
 
         def products(index):
-            return products_of({k: cut(v, index) for k, v in entries.items()})
+            return products_of(
+                {k: self._cut(v, index) for k, v in entries.items()}
+            )
 
-        count = self.height // self.block
-        whole = {k: ops.unstack(v) for k, v in entries.items()}
-        number = len(products_of(whole))  # Not computed.
-        if len(self.sizes) == 1:
+        def add_columns(index, totals):
+            return [
+                total + ops.sum(product, axis=0)
+                for total, product in zip(totals, products(index), strict=True)
+            ]
 
-            def add(index, totals):
-                return [
-                    total + ops.sum(product, axis=0)
-                    for total, product in zip(totals, products(index))
-                ]
-
-            totals = [_zeros(self.width) for _ in range(number)]
-            totals = ops.fori_loop(0, count, add, totals)
-            return ops.sum(ops.stack(totals), axis=1)[:, None]
         ownership = self._ownership()
 
-        def add_owned(index, totals):
-            start = (index * self.block, 0)
-            owned = ops.slice(
-                ownership, start, (self.block, ownership.shape[1])
-            )
+        def add(index, totals):
+            shape = (self.block, len(self.sizes))
+            owned = ops.slice(ownership, (index * self.block, 0), shape)
             return totals + self._totals(products(index), owned)
 
-        return ops.fori_loop(
-            0, count, add_owned, _zeros(number, len(self.sizes))
-        )
+        count = self.height // self.block
+        if len(self.sizes) > 1:
+            return ops.fori_loop(0, count, add, _zeros(number, len(self.sizes)))
+        totals = [_zeros(self.width) for _ in range(number)]
+        totals = ops.fori_loop(0, count, add_columns, totals)
+        return ops.sum(ops.stack(totals), axis=1)[:, None]
+
+    def _cut(self, x, index):
+        """Block `index` of [c, height, width]: a list of c tensors."""
+        count, height, width = x.shape
+        if height == 1:
+            return ops.unstack(x)
+        # One at a time: XLA on CPU makes slow loops of what is cut out
+        # together (`blocks`).
+        shape = (1, self.block, width)
+        starts = [(i, index * self.block, 0) for i in range(count)]
+        return [ops.slice(x, start, shape)[0] for start in starts]
 
     def _totals(self, products, ownership):
         # Products with ones: XLA on CPU vectorises those, but no full reduce.

@@ -77,9 +77,11 @@ class SplitRun:
         )
 
     def advance(
-        self, thetas, states, seeds, steps, problems, batches, horizons
+        self, thetas, states, seeds, steps, problems, batches, horizons=None
     ):
         """As `InnerRun.advance`, for batches of this object."""
+        if horizons is None:
+            horizons = tf.fill(steps.shape, self._run.horizon)
         count = thetas.shape[0]
         part = self._part(count)
         program = self._programs[self._key(part, batches)]

@@ -20,12 +20,12 @@ def check_folder(out_dir):
         )
 
 
-def claim(out_dir, description, has_state, resume):
+def claim(out_dir, experiment, has_state, resume):
     """Makes out_dir this experiment's, or refuses.
 
     Args:
         out_dir: The folder.
-        description: From `Experiment.describe`.
+        experiment: The `Experiment`.
         has_state: Whether there are checkpoints in it.
         resume: "auto" or "never", as for `training.run`.
 
@@ -36,9 +36,9 @@ def claim(out_dir, description, has_state, resume):
     if resume == "never":
         _set_aside(out_dir)
     elif os.path.exists(path) or has_state:
-        _check_same(path, description)
+        _check_same(path, experiment)
     os.makedirs(out_dir, exist_ok=True)
-    _write(path, json.dumps(description, indent=2) + "\n")
+    _write(path, json.dumps(experiment.describe(), indent=2) + "\n")
     # All that is configured has been built by now: both are complete.
     for name, text in (
         ("config.gin", config.text()),
@@ -47,22 +47,18 @@ def claim(out_dir, description, has_state, resume):
         _write(os.path.join(out_dir, name), text)
 
 
-def _check_same(path, description):
+def _check_same(path, experiment):
     found = None
     if os.path.exists(path):
         with open(path) as file, contextlib.suppress(ValueError):
             found = json.load(file)
-    wanted = json.loads(json.dumps(description))
-    if found == wanted:
-        return
-    found = found if isinstance(found, dict) else {}  # Not written by a run.
-    differing = [k for k in wanted if found.get(k) != wanted[k]]
-    raise ValueError(
-        f"`out_dir` {os.path.dirname(path)!r} has the state of another "
-        f"experiment: {differing} differ. Nothing was written. Use another "
-        "--out_dir, or --resume=never to start again (the old state is kept "
-        "beside the new)"
-    )
+    if differing := experiment.differences(found):
+        raise ValueError(
+            f"`out_dir` {os.path.dirname(path)!r} has the state of another "
+            f"experiment: {differing} differ. Nothing was written. Use another "
+            "--out_dir, or --resume=never to start again (the old state is "
+            "kept beside the new)"
+        )
 
 
 def _set_aside(out_dir):

@@ -47,7 +47,7 @@ def difference(rule, shapes, seed, num_steps=2, jit=None):
     return worst, size
 
 
-@pytest.mark.parametrize("name", ["fused", "adafac_mlp"])
+@pytest.mark.parametrize("name", ["fused", "adafac_mlp", "scale_free"])
 @PROPERTY
 @hypothesis.given(shapes=SHAPES, seed=st.integers(0, 1000))
 def test_eager_and_compiled_agree_on_tensors_of_any_shape(name, shapes, seed):
@@ -118,7 +118,7 @@ def test_tiny_blocks_agree_with_the_whole_tensor(name, units, shapes, seed):
     assert worst <= 1e-4 * max(size, 1.0)
 
 
-@pytest.mark.parametrize("name", ["fused", "adafac_mlp"])
+@pytest.mark.parametrize("name", ["fused", "adafac_mlp", "scale_free"])
 @pytest.mark.parametrize("shape", [(250, 160), (3, 3, 64, 72), (40_000,)])
 def test_large_tensors_in_blocks_agree_with_the_whole_tensor(name, shape):
     rule = rules.get(name, step_mult=1.0)

@@ -1,4 +1,4 @@
-"""What is compiled for an experiment: the same on one replica and on two."""
+"""What runs on devices: the same on one replica and on two."""
 
 import dataclasses
 import functools
@@ -38,7 +38,7 @@ def make_strategy(replicas):
 
 @pytest.fixture(scope="module")
 def task():
-    """Two tensors alone: compilation is what these tests take."""
+    """Only two tensors, since these tests mostly compile."""
 
     def model_fn():
         return keras.Sequential([keras.Input((16,)), keras.layers.Dense(10)])
@@ -129,7 +129,9 @@ def test_two_replicas_train_like_one(run, one_replica, thetas):
     assert_close(losses, one_replica[1], rtol=1e-5)
     assert_close(state, one_replica[2], rtol=1e-3, atol=1e-4)
     moved = np.abs(trained[0] - thetas)
-    assert np.all(moved.max(axis=1) > 1e-3)  # There was something to differ in.
+    assert np.all(
+        moved.max(axis=1) > 1e-3
+    )  # There is something that could differ.
 
 
 @pytest.mark.parametrize("cores, parts", [(1, {8, 4}), (3, {3, 2}), (64, {1})])
@@ -143,6 +145,7 @@ def test_any_number_of_cores_gives_the_same_bits(
     name = "keras_lopt.training.devices.replicas.num_cores"
     with mock.patch(name, lambda: cores):
         own = Devices(experiment(), make_strategy(1))
+    own.update = devices(1).update  # It is not split: compiled only once.
     assert {part for part, *_ in own.tasks[0].run._programs} == parts
     assert_equal(run(1, own=own), one_replica)
     seed = SEEDS[0]
@@ -195,7 +198,7 @@ def test_a_copied_member_takes_its_inner_state_along(
     members = (state.inner, state.noise)
     inner, noise = tf.nest.map_structure(lambda leaf: leaf[[1, 1]], members)
     assert np.any(state.noise[0] != noise[0])
-    # The problems and their clock are everyone's.
+    # All members share the problems and their clock.
     assert_equal(copied, state._replace(inner=inner, noise=noise))
 
 
