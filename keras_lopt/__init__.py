@@ -6,6 +6,8 @@ optimizer files work on the JAX and PyTorch backends without TensorFlow.
 
 import importlib
 
+from keras_lopt import quiet
+
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
@@ -24,10 +26,12 @@ __all__ = ["LearnedOptimizer", *_SUBPACKAGES]
 
 
 def __getattr__(name):
-    if name == "LearnedOptimizer":
-        return importlib.import_module("keras_lopt.optimizers").LearnedOptimizer
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"keras_lopt.{name}")
+    with quiet.without_noise():  # Keras imports its backend.
+        if name == "LearnedOptimizer":
+            optimizers = importlib.import_module("keras_lopt.optimizers")
+            return optimizers.LearnedOptimizer
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"keras_lopt.{name}")
     raise AttributeError(
         f"module `keras_lopt` has no attribute {name!r}. "
         f"It has: {', '.join(__all__)}"

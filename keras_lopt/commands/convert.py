@@ -43,8 +43,7 @@ def add_flags(parser):
 
 def run(args):
     config = hyperparameters(args.config)
-    from keras_lopt import checkpoints
-    from keras_lopt.commands import quiet
+    from keras_lopt import checkpoints, quiet
 
     with quiet.without_noise():  # Rules import Keras, and it its backend.
         rule, metadata = checkpoints.convert(

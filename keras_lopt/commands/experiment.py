@@ -3,7 +3,7 @@
 import os
 import sys
 
-from keras_lopt.commands import quiet
+from keras_lopt.commands import start
 
 
 def add_flags(parser):
@@ -52,7 +52,7 @@ def call(args, function, *arguments):
 
 def load(gin_files, bindings=()):
     """Reads gin files; modules beside them and in this folder are found."""
-    quiet.start_tensorflow()
+    start.start_tensorflow()
     from keras_lopt import config
 
     for folder in ("", *map(os.path.dirname, gin_files)):

@@ -8,7 +8,8 @@ Examples:
   keras-lopt list --family=conv_fc --samples=5
 """
 
-from keras_lopt.commands import quiet, selected_tasks
+from keras_lopt import quiet
+from keras_lopt.commands import selected_tasks, start
 
 
 def add_flags(parser):
@@ -37,7 +38,7 @@ def _list_names():
         from keras_lopt import checkpoints, rules
     print("optimizers:", *checkpoints.bundled_names(), flush=True)
     print("rules:     ", *rules.names(), flush=True)
-    quiet.start_tensorflow()
+    start.start_tensorflow()
     from keras_lopt import tasks
 
     print("families:  ", *tasks.registry.families())

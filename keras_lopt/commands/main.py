@@ -6,7 +6,7 @@ import sys
 
 from keras_lopt import __version__
 from keras_lopt.checks import near_name
-from keras_lopt.commands import quiet
+from keras_lopt.commands import start
 
 #: Dict from a command to its module in this package and what it does.
 COMMANDS = {
@@ -61,7 +61,7 @@ def _run(name, rest):
     )
     command.add_flags(parser)
     args = parser.parse_args(rest)
-    quiet.set_up()
+    start.set_up()
     try:
         return command.run(args) or 0
     except (ValueError, OSError, ImportError) as error:

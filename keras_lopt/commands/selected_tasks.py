@@ -1,7 +1,7 @@
 """What the commands about tasks share: flags, and the tasks they select."""
 
 from keras_lopt.checks import check_integer
-from keras_lopt.commands import experiment, quiet
+from keras_lopt.commands import experiment, start
 
 
 def add_flags(parser):
@@ -28,7 +28,7 @@ def check(args):
     if sum(map(bool, (args.suite, args.family, args.gin_file))) > 1:
         raise ValueError("Give --suite, --family or --gin_file, one of them")
     check_integer("samples", args.samples, 1)
-    quiet.start_tensorflow()
+    start.start_tensorflow()
     from keras_lopt import config, tasks
 
     if args.gin_file:

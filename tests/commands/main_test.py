@@ -1,12 +1,14 @@
 """keras-lopt: its commands, its help, and what it says when it can't."""
 
+import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 
 from keras_lopt import commands
-from keras_lopt.commands import quiet
+from keras_lopt.commands import start
 from keras_lopt.commands.main import COMMANDS
 
 
@@ -74,7 +76,7 @@ E0000 00:00:1795959794.104861   32455 cuda_platform.cc:52] failed call
 def test_only_noise_is_dropped_from_standard_error():
     program = (
         "import os\n"
-        "from keras_lopt.commands import quiet\n"
+        "from keras_lopt import quiet\n"
         "with quiet.without_noise():\n"
         f"    os.write(2, {NOISE.encode()!r} + b'a warning of somebody\\n')\n"
         "os.write(2, b'after\\n')\n"
@@ -88,8 +90,17 @@ def test_only_noise_is_dropped_from_standard_error():
 def test_the_users_own_settings_stay(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     monkeypatch.setenv("MPLBACKEND", "svg")
-    quiet.set_up()
-    import os
-
+    start.set_up()
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
     assert os.environ["MPLBACKEND"] == "svg"
+
+
+def test_the_optimizer_is_imported_without_a_word():
+    program = "from keras_lopt import LearnedOptimizer"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=pathlib.Path(commands.__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.stderr) == ("", "")

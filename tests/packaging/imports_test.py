@@ -12,7 +12,7 @@ import keras_lopt
 
 # Sub-package (or top-level module) -> what it may import of the package.
 ALLOWED = {
-    "__init__": {"optimizers"},  # on first use
+    "__init__": {"optimizers", "quiet"},  # the former on first use
     "__main__": {"commands"},
     "commands": {  # when they run
         "checkpoints",
@@ -21,12 +21,14 @@ ALLOWED = {
         "estimators",
         "extras",
         "keras_lopt",
+        "quiet",
         "rules",
         "tasks",
         "training",
     },
     "config": {"extras"},
     "extras": set(),
+    "quiet": set(),
     "checks": set(),  # for every part that has settings
     "rules": {"checks"},
     "checkpoints": {"rules"},

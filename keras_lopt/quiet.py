@@ -1,12 +1,10 @@
-"""What a person sees of a command: its own lines, and not the libraries'.
+"""Loads TensorFlow without what it writes about itself.
 
-TensorFlow writes about CUDA, oneDNN and its own logging to the standard error
-of the process, below Python, while it is loaded; some of these lines heed no
-setting. A command has nothing to do with them.
+It writes about CUDA, oneDNN and its own logging to the standard error of the
+process, below Python, while it is loaded; some of these lines heed no setting.
 """
 
 import contextlib
-import logging
 import os
 import re
 import sys
@@ -21,33 +19,15 @@ _NOISE = re.compile(
 )
 
 
-def set_up():
-    """Sets what a command logs, unless the environment says otherwise."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("MPLBACKEND", "Agg")  # Commands draw into files.
-    for name in ("absl", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-
-def start_tensorflow():
-    """Imports TensorFlow without its lines; says so, because it takes long."""
-    if "tensorflow" in sys.modules:
-        return
-    from keras_lopt import extras  # noqa: F401, says what is missing
-
-    print("starting TensorFlow ...", flush=True)
-    with without_noise():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()  # This looks for CUDA.
-
-
 @contextlib.contextmanager
 def without_noise():
     """Drops TensorFlow's start-up lines from the process's standard error.
 
     Everything else that is written meanwhile comes out at the end.
     """
+    if "tensorflow" in sys.modules:  # It has said it all.
+        yield
+        return
     try:
         kept = os.dup(2)
     except OSError:  # There is no standard error.
