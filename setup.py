@@ -76,6 +76,7 @@ setuptools.setup(
             "tf-keras>=2.20,<3",  # TensorFlow Probability imports it
         ],
         "docs": [
+            "codespell>=2.3",
             "mkdocs>=1.6,<2",
             "mkdocs-material>=9.5",
             "mkdocstrings[python]>=0.27",

@@ -126,7 +126,7 @@ def plot_runs(histories, adam_loss):
             one per run. The first label is drawn bold.
         adam_loss: Mean training loss of tuned Adam.
     """
-    figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.8, 6.0), layout="constrained")
     for number, (label, runs) in enumerate(histories.items()):
         colors = [OURS, *CONTROLS]
         style = ("-", "--", ":")[number // len(colors) % 3]
@@ -142,7 +142,10 @@ def plot_runs(histories, adam_loss):
     _adam_line(axes, adam_loss)
     axes.set(xlabel="outer step", ylabel="training loss over a run (nats)")
     _log_axis(axes)
-    axes.legend(fontsize=8)
+    # Below the axes: many curves leave it no room among them.
+    axes.legend(
+        fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2
+    )
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import os
 
-from keras_lopt import __version__
+from keras_lopt import __version__, config
 from keras_lopt.checks import check_number
 from keras_lopt.training.devices import (
     Replicas,
@@ -110,7 +110,9 @@ def _callbacks(out_dir, experiment, checkpoint, seconds):
     # The state is saved last: what it counts as done has been written.
     actions = [
         callbacks.CSVHistory(out_dir),
-        callbacks.TensorBoard(os.path.join(out_dir, "tensorboard")),
+        callbacks.TensorBoard(
+            os.path.join(out_dir, "tensorboard"), config.operative_text()
+        ),
         callbacks.BestMember(
             os.path.join(out_dir, "best.safetensors"), metadata
         ),

@@ -65,25 +65,54 @@ def _append_csv(path, rows):
         writer.writerows(rows)
 
 
+#: Groups of the history's columns, in TensorBoard.
+_GROUPS = {
+    "scores": ("best_score", "median_score", "worst_score", "best_train_loss"),
+    "selection": ("accepted_fraction", "best_multiplier", "best_id"),
+    "training": ("mean_outer_loss", "outer_step", "inner_steps"),
+    "speed": ("inner_steps_per_second", "seconds"),
+}
+_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
+
+
 class TensorBoard(keras.callbacks.Callback):
-    """The history as TensorBoard scalars over generations.
+    """The history in TensorBoard, over generations.
+
+    Scalars are in groups: scores, selection, training, speed; of a mixture,
+    the score on each task and its share of the outer steps. The multipliers
+    of the children are histograms, and the configuration is a text.
 
     Args:
         folder: Where the event files are.
+        text: The configuration, or "".
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, text=""):
         super().__init__()
         self._folder = folder
+        self._text = text
         self._writer = None
 
     def on_train_begin(self, logs=None):
         self._writer = tf.summary.create_file_writer(self._folder)
+        if self._text:
+            indented = "".join(
+                f"    {line}\n" for line in self._text.split("\n")
+            )
+            with self._writer.as_default(step=0):
+                tf.summary.text("configuration", indented)
 
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch):
             for name, value in self.model.history[-1].items():
-                tf.summary.scalar(name, value)
+                if name != "generation":  # It is the step.
+                    group = _GROUP_OF.get(name)
+                    tag = f"{group}/{name}" if group else name
+                    tf.summary.scalar(tag, value)
+            rows = self.model.child_rows
+            if rows and "multiplier" in rows[0]:
+                multipliers = [row["multiplier"] for row in rows]
+                tf.summary.histogram("selection/multipliers", multipliers)
 
     def on_train_end(self, logs=None):
         self._writer.close()

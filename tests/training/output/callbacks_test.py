@@ -66,33 +66,51 @@ class TestCSVHistory:
 
 class TestTensorBoard:
     TAGS = (
-        "best_score",
-        "median_score",
-        "worst_score",
-        "accepted_fraction",
-        "inner_steps_per_second",
+        "scores/best_score",
+        "scores/median_score",
+        "scores/worst_score",
+        "selection/accepted_fraction",
+        "speed/inner_steps_per_second",
     )
 
     def read(self, folder):
-        """Dict of tag -> list of (step, value)."""
+        """Dict of tag -> list of (step, array)."""
         events = event_accumulator.EventAccumulator(str(folder))
         events.Reload()
         return {
             tag: [
-                (event.step, float(tf.make_ndarray(event.tensor_proto)))
+                (event.step, tf.make_ndarray(event.tensor_proto))
                 for event in events.Tensors(tag)
             ]
             for tag in events.Tags()["tensors"]
         }
 
-    def test_scalars_are_the_history(self, tmp_path):
+    def test_scalars_are_the_history_in_groups(self, tmp_path):
         played(callbacks.TensorBoard(str(tmp_path)), stand_in(), [0, 1, 2])
         scalars = self.read(tmp_path)
         assert set(self.TAGS) <= set(scalars)
         for tag, series in scalars.items():
+            name = tag.rpartition("/")[2]
             assert series == [
-                (g, pytest.approx(row(g)[tag], rel=1e-6)) for g in range(3)
+                (g, pytest.approx(row(g)[name], rel=1e-6)) for g in range(3)
             ]
+
+    def test_multipliers_and_the_configuration_are_there(self, tmp_path):
+        callback = callbacks.TensorBoard(str(tmp_path), "a.b = 1\nc.d = 2")
+        trainer = stand_in()
+        callback.set_model(trainer)
+        callback.on_train_begin()
+        trainer.child_rows = [{"multiplier": 0.5}, {"multiplier": 2.0}]
+        callback.on_epoch_end(1)
+        callback.on_train_end()
+        found = self.read(tmp_path)
+        ((step, text),) = found["configuration"]
+        assert (step, text.ravel().tolist()) == (
+            0,
+            [b"    a.b = 1\n    c.d = 2\n"],
+        )
+        ((step, bins),) = found["selection/multipliers"]
+        assert step == 1 and bins[:, 2].sum() == 2
 
 
 class TestBestMember:
