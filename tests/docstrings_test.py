@@ -21,6 +21,7 @@ WITH_EXAMPLE = [
     "keras_lopt.estimators.ES",
     "keras_lopt.estimators.PES",
     "keras_lopt.evaluation.run",
+    "keras_lopt.evaluation.run_folder",
     "keras_lopt.optimizers.DivergenceGuard",
     "keras_lopt.optimizers.InferHorizon",
     "keras_lopt.optimizers.LearnedOptimizer",

@@ -49,7 +49,7 @@ def run(
     ...     seeds=3,
     ...     rates=(0.01,),
     ... )  # doctest: +ELLIPSIS
-    digits: training loss ...
+    digits: 3 problems of 20 steps...
     >>> rows[0]["metric"], rows[0]["seeds"]
     ('mean_train_loss', 3)
     """
