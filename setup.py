@@ -36,34 +36,61 @@ setuptools.setup(
     ],
     keywords="keras tensorflow learned-optimizers meta-learning",
     python_requires=">=3.10",
-    packages=setuptools.find_packages(include=["keras_lopt", "keras_lopt.*"]),
+    # gin_configs/ lies beside the package here, and in it where installed.
+    packages=[
+        *setuptools.find_packages(include=["keras_lopt", "keras_lopt.*"]),
+        "keras_lopt.gin_configs",
+    ],
+    package_dir={"keras_lopt.gin_configs": "gin_configs"},
     package_data={
         "keras_lopt.checkpoints": ["bundled/*.safetensors", "bundled/*.md"],
-        "keras_lopt.evaluation": ["baselines/*.npz"],
+        "keras_lopt.evaluation": [
+            "*.jinja",
+            "baselines/*.npz",
+            "recorded/*.csv",
+            "recorded/*/*.csv",
+            "recorded/*/*.safetensors",
+        ],
+        "keras_lopt.gin_configs": ["*.gin", "*/*.gin"],
     },
+    entry_points={"console_scripts": ["keras-lopt = keras_lopt.commands:main"]},
+    # Rules, optimizers and optimizer files, on any backend of Keras.
     install_requires=[
-        "absl-py>=2.1",
-        "gin-config>=0.5,<0.6",
         "keras>=3.12,<4",  # 3.12 is the last for Python 3.10
-        "matplotlib>=3.8",
         "numpy>=1.26,<3",
         "safetensors>=0.4.3",
-        "scikit-learn>=1.5",
-        "scipy>=1.15",
-        "tensorboard>=2.20,<3",  # tf.summary writes with it
-        "tensorflow>=2.20,<3",
-        "tensorflow-datasets>=4.9.9",
-        "tensorflow-probability>=0.25",
-        "tf-keras>=2.20,<3",  # TensorFlow Probability imports it
     ],
     extras_require={
+        # Training, evaluation, tasks; keras_lopt/extras.py names them, too.
+        "train": [
+            "gin-config>=0.5,<0.6",
+            "jinja2>=3.1",
+            "keras>=3.12,<4",
+            "matplotlib>=3.8",
+            "numpy>=1.26,<3",
+            "scikit-learn>=1.5",
+            "scipy>=1.15",
+            "tensorboard>=2.20,<3",  # tf.summary writes with it
+            "tensorflow>=2.20,<3",
+            "tensorflow-datasets>=4.9.9",
+            "tensorflow-probability>=0.25",
+            "tf-keras>=2.20,<3",  # TensorFlow Probability imports it
+        ],
+        "docs": [
+            "codespell>=2.3",
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.5",
+            "mkdocstrings[python]>=0.27",
+        ],
         "gs": ["fsspec>=2024.2", "gcsfs>=2024.2"],  # without TensorFlow
         "hub": ["huggingface_hub>=0.30"],
         "import": ["msgpack>=1.0.5"],
         "jax": ["jax>=0.5"],
         "test": [
             "hypothesis>=6.100",
+            "ipykernel>=6.29",
             "msgpack>=1.0.5",
+            "nbclient>=0.10",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.12",

@@ -54,7 +54,7 @@ directory to make one in. Received: KERAS_LOPT_VENV=$venv"
     die "The interpreter of $venv does not start.
 Delete that directory and run this again."
   "$PYTHON" -m pip install --quiet --no-input --disable-pip-version-check \
-    --use-pep517 --constraint "$ROOT/constraints.txt" --editable "$ROOT[test]" ||
+    --use-pep517 --constraint "$ROOT/constraints.txt" --editable "$ROOT[train,test]" ||
     die "Installing failed; pip says why above. Run this again to go on."
   stamp_text >"$stamp"
 }

@@ -1,28 +1,14 @@
 #!/usr/bin/env python3
 """Trains the baselines of suites and keeps their curves in an archive.
 
-What the archive has already is not trained again.
-
-Example:
-  bin/archive_baselines.py --gin_file=archive_baselines.gin \
-      --out_dir=keras_lopt/evaluation/baselines
+It is `keras-lopt archive`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-
-def find_function():
-    from keras_lopt.evaluation import archive
-
-    return archive.fill
-
-
-def main(argv):
-    _command.main(argv, find_function, "out_dir")
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["archive", *sys.argv[1:]]))

@@ -1,25 +1,14 @@
 #!/usr/bin/env python3
-"""Measures what learned optimizers cost in `fit`, next to Keras's Adam.
+"""Measures what learned optimizers cost in `fit`.
 
-Example:
-  bin/benchmark_fit.py --gin_file=benchmark_fit.gin --out_dir=runs/fit
+It is `keras-lopt benchmark fit`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-
-def find_function():
-    from keras_lopt import evaluation
-
-    return evaluation.benchmark_fit
-
-
-def main(argv):
-    _command.main(argv, find_function, "out_dir")
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["benchmark", "fit", *sys.argv[1:]]))

@@ -1,29 +1,14 @@
 #!/usr/bin/env python3
-"""Measures meta-training: inner steps per second, and where the time goes.
+"""Measures meta-training: inner steps per second.
 
-It uses all cores of the process. `taskset -c 0 bin/benchmark_meta.py ...` uses
-one, and measures the shares of the time as well.
-
-Example:
-  bin/benchmark_meta.py --gin_file=benchmark_meta.gin --out_dir=runs/meta \
-      --gin='evaluation.benchmark_meta.rule_names=("adafac_mlp",)'
+It is `keras-lopt benchmark meta`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-
-def find_function():
-    from keras_lopt import evaluation
-
-    return evaluation.benchmark_meta
-
-
-def main(argv):
-    _command.main(argv, find_function, "out_dir")
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["benchmark", "meta", *sys.argv[1:]]))

@@ -1,25 +1,14 @@
 #!/usr/bin/env python3
-"""Compares training runs, such as self-training and its controls.
+"""Compares training runs with each other.
 
-Example:
-  bin/compare_runs.py --gin_file=compare_controls.gin --out_dir=runs/controls
+It is `keras-lopt compare`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-
-def find_function():
-    from keras_lopt import evaluation
-
-    return evaluation.compare_runs
-
-
-def main(argv):
-    _command.main(argv, find_function, "out_dir")
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["compare", *sys.argv[1:]]))

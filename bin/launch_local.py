@@ -21,6 +21,8 @@ import subprocess
 import sys
 import time
 
+import _package  # noqa: F401
+
 SCRIPT = pathlib.Path(__file__).resolve().parent / "train_population.py"
 #: Seconds that the others get to end after one has ended.
 PATIENCE = 20.0

@@ -1,40 +1,14 @@
 #!/usr/bin/env python3
-"""Lists task families and suites: sizes, cost of an inner step, data.
+"""Lists optimizer files, rules, task families and suites; or tasks.
 
-Examples:
-  bin/list_tasks.py
-  bin/list_tasks.py --suite=standard
-  bin/list_tasks.py --family=conv_fc --samples=5
+It is `keras-lopt list`; --help says more.
 """
 
-import _tasks
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_tasks)
+import _package  # noqa: F401
 
-
-def main(argv):
-    _tasks.check(argv)
-    from keras_lopt import tasks
-
-    if not _tasks.is_given():
-        print("families:", *tasks.registry.families())
-        print("suites:  ", *tasks.suites.names())
-        print("data:    ", *tasks.datasets.names(), "tfds:BUILDER@SIZE")
-        print(
-            "Their tasks: --suite=NAME, --family=NAME --samples=N or "
-            "--gin_file=EXPERIMENT"
-        )
-        return
-    print(f"{'task':54s} {'params':>9s} {'state':>8s} {'MFLOP/step':>11s}")
-    for task in _tasks.built():
-        cost = tasks.task_cost(task)
-        print(
-            f"{task.name:54s} {cost.params:9,d} {cost.state:8,d} "
-            f"{cost.flops / 1e6:11.3f}",
-            flush=True,
-        )
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["list", *sys.argv[1:]]))

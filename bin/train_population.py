@@ -1,37 +1,14 @@
 #!/usr/bin/env python3
 """Trains a population of learned optimizers as gin files say.
 
-Example:
-  bin/train_population.py --gin_file=quickstart.gin --out_dir=runs/mine
+It is `keras-lopt train`; --help says more.
 """
 
-import _command
-from absl import app, flags
+import sys
 
-flags.adopt_module_key_flags(_command)
+import _package  # noqa: F401
 
-flags.DEFINE_string(
-    "strategy",
-    "auto",
-    "Devices: auto, cpu, gpu, mirrored, multi_worker or tpu.",
-)
-flags.DEFINE_integer("replicas", None, "Number of replicas, where mirrored.")
-flags.DEFINE_string(
-    "resume", "auto", "auto: continue what is in out_dir; never: start again."
-)
-
-
-def find_function():
-    from keras_lopt import training
-
-    return training.run
-
-
-def main(argv):
-    _command.main(
-        argv, find_function, "out_dir", "strategy", "resume", "replicas"
-    )
-
+from keras_lopt.commands import main
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main(["train", *sys.argv[1:]]))

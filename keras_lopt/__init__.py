@@ -1,13 +1,14 @@
 """keras_lopt: learned optimizers for Keras 3 that train themselves.
 
-`LearnedOptimizer` is here at once, so that Keras can load models that were
-saved with it. The sub-packages are loaded on first use: rules, optimizers and
-optimizer files work on the JAX and PyTorch backends without TensorFlow.
+`LearnedOptimizer` is registered with Keras as soon as Keras is there, so that
+models that were saved with it can be loaded. The public names are loaded on
+first use: rules, optimizers and optimizer files work on the JAX and PyTorch
+backends without TensorFlow.
 """
 
 import importlib
 
-import keras
+from keras_lopt import quiet, registration
 
 __version__ = "0.1.0"
 
@@ -25,17 +26,16 @@ _SUBPACKAGES = (
 
 __all__ = ["LearnedOptimizer", *_SUBPACKAGES]
 
-
-if keras.backend.backend() in ("tensorflow", "jax", "torch"):
-    # Registers the class with Keras. Other backends compute no gradients.
-    from keras_lopt.optimizers import LearnedOptimizer
+registration.register()
 
 
 def __getattr__(name):
-    if name == "LearnedOptimizer":
-        return importlib.import_module("keras_lopt.optimizers").LearnedOptimizer
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"keras_lopt.{name}")
+    with quiet.without_noise():  # Keras imports its backend.
+        if name == "LearnedOptimizer":
+            optimizers = importlib.import_module("keras_lopt.optimizers")
+            return optimizers.LearnedOptimizer
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"keras_lopt.{name}")
     raise AttributeError(
         f"module `keras_lopt` has no attribute {name!r}. "
         f"It has: {', '.join(__all__)}"

@@ -2,11 +2,16 @@
 
 import copy
 import os
+import pathlib
 import re
 import tokenize
 import warnings
 
+from keras_lopt import extras  # noqa: F401
+
+# isort: split
 import gin
+from gin import config_parser
 
 #: What gin raises for text or names that it can't use.
 _PARSE_ERRORS = (
@@ -26,15 +31,26 @@ _PARSE_ERRORS = (
 gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
 
 
+def _shipped():
+    """Folder of the shipped configurations; beside the package in a clone."""
+    package = pathlib.Path(__file__).parent
+    inside = package / "gin_configs"
+    return inside if inside.is_dir() else package.parent / "gin_configs"
+
+
+SHIPPED = _shipped()
+
+
 class ConfigError(ValueError):
     """An experiment's configuration that can't be used."""
 
 
-def load(gin_files, bindings=(), root="gin_configs"):
+def load(gin_files, bindings=(), root=SHIPPED):
     """Parses gin files, then bindings. An error leaves no configuration.
 
     Args:
         gin_files: Paths; a relative one is looked up as it is, then in `root`.
+            What they include is looked up beside them, then in `root`.
         bindings: Lines of gin, such as "run.seed=1"; they override the files.
         root: Folder of the shipped configurations.
 
@@ -45,7 +61,8 @@ def load(gin_files, bindings=(), root="gin_configs"):
     """
     paths = [_find(name, root) for name in gin_files]
     gin.clear_config()
-    gin.add_config_file_search_path(root)
+    folders = [*map(os.path.dirname, paths), str(root)]
+    gin.config._LOCATION_PREFIXES[:] = ["", *folders]
     try:
         for path in paths:
             gin.parse_config_file(path)
@@ -56,7 +73,7 @@ def load(gin_files, bindings=(), root="gin_configs"):
             f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
             f"be used. Received: {message(e)}"
         ) from e
-    _warn_of_unused_macros(paths, bindings)
+    _warn_of_unused_macros(paths, bindings, folders)
 
 
 def call(function, *args):
@@ -77,6 +94,15 @@ def call(function, *args):
             "The configuration must give every parameter and macro a value. "
             f"Received: {str(error).strip()}"
         ) from error
+
+
+def call_if_named(function):
+    """Calls `function` as the configuration says, if that names it at all."""
+    try:
+        configured = gin.get_configurable(function)
+    except ValueError:  # gin does not know it.
+        return
+    configured()
 
 
 def value(name):
@@ -133,29 +159,44 @@ def _find(name, root):
     )
 
 
-def _warn_of_unused_macros(paths, bindings):
+def _warn_of_unused_macros(paths, bindings, folders):
     """Warns of macros that nothing uses: a misspelled one does nothing."""
-    texts = list(bindings)
+    macros = _Macros(folders)
     for path in paths:
-        texts.extend(_with_includes(path))
-    lines = "\n".join(texts)
-    set_here = set(re.findall(r"^([A-Z][A-Z0-9_]*)\s*=", lines, re.MULTILINE))
-    used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_]*)", lines))
-    for name in sorted(set_here - used):
+        macros.read_file(path)
+    macros.read("\n".join(bindings))
+    for name in sorted(macros.set_here - macros.used):
         warnings.warn(
             f"Macro {name} is set but never used: is it misspelled? "
-            f"Used macros: {sorted(used)}",
+            f"Used macros: {sorted(macros.used)}",
             stacklevel=3,
         )
 
 
-def _with_includes(path):
-    with open(path) as file:
-        content = file.read()
-    texts = [content]
-    for name in re.findall(r"^include\s+['\"](.+?)['\"]", content, re.M):
-        for folder in (os.path.dirname(path), os.path.dirname(path) + "/.."):
-            if os.path.isfile(nested := os.path.join(folder, name)):
-                texts.extend(_with_includes(nested))
-                break
-    return texts
+class _Macros(config_parser.ParserDelegate):
+    """The macros that gin files set, and those that values use."""
+
+    def __init__(self, folders):
+        self.set_here, self.used = set(), set()
+        self._folders = ["", *folders]
+
+    def macro(self, macro_name):
+        self.used.add(macro_name)
+
+    def configurable_reference(self, scoped_configurable_name, evaluate):
+        return None
+
+    def read_file(self, name):
+        """Reads a file and what it includes; gin has found all of them."""
+        paths = (os.path.join(folder, name) for folder in self._folders)
+        path = next(path for path in paths if os.path.isfile(path))
+        self.read(pathlib.Path(path).read_text(encoding="utf-8"))
+
+    def read(self, text):
+        for statement in config_parser.ConfigParser(text, self):
+            if isinstance(statement, config_parser.IncludeStatement):
+                self.read_file(statement.filename)
+            is_binding = isinstance(statement, config_parser.BindingStatement)
+            if is_binding and not statement.arg_name:
+                scope, name = statement.scope, statement.selector
+                self.set_here.add(f"{scope}/{name}" if scope else name)

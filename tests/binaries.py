@@ -1,4 +1,4 @@
-"""The commands of bin/ as modules, for tests of their messages."""
+"""The scripts of bin/, for tests of their messages."""
 
 import contextlib
 import importlib.util
@@ -14,8 +14,8 @@ BIN = pathlib.Path(__file__).parents[1] / "bin"
 def loaded(name):
     """Context whose value is bin/`name`.py as a module.
 
-    Its flags go when the context ends: those of one command, some of them
-    required, are nothing to another.
+    Its flags go when the context ends: those of one script are nothing to
+    another.
     """
     spec = importlib.util.spec_from_file_location(name, BIN / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
@@ -27,7 +27,6 @@ def loaded(name):
         yield module
     finally:
         sys.path[:] = path
-        for shared in ("_command", "_package", "_tasks"):
-            sys.modules.pop(shared, None)
+        sys.modules.pop("_package", None)
         for flag in set(flags.FLAGS) - before:
             delattr(flags.FLAGS, flag)

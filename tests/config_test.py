@@ -225,3 +225,23 @@ def test_refuses_a_name_that_is_not_bound(root, name):
     message = f"The configuration must bind `{name}`. Received: "
     with pytest.raises(config.ConfigError, match=message):
         config.value(name)
+
+
+def test_a_file_elsewhere_that_includes_a_shipped_one_does_not_warn(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "part.gin").write_text("")
+    (tmp_path / "mine" / "whole.gin").write_text(
+        'include "tiny.gin"\ninclude "part.gin"\n'
+    )
+    with warnings.catch_warnings(action="error"):
+        config.load([str(tmp_path / "mine" / "whole.gin")])
+    assert config.value("training.run.generations") == 4
+
+
+def test_shipped_files_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config.load(["tiny.gin"])
+    assert config.value("training.run.generations") == 4

@@ -24,6 +24,7 @@ WITH_EXAMPLE = [
     "keras_lopt.estimators.PES",
     "keras_lopt.estimators.TruncatedES",
     "keras_lopt.evaluation.run",
+    "keras_lopt.evaluation.run_folder",
     "keras_lopt.evaluation.run_suite",
     "keras_lopt.optimizers.DivergenceGuard",
     "keras_lopt.optimizers.InferHorizon",

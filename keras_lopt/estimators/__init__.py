@@ -6,6 +6,7 @@ difference of an antithetic pair's losses, and in what survives between
 truncations.
 """
 
+from keras_lopt import extras  # noqa: F401
 from keras_lopt.estimators.base import (
     Estimator,
     EstimatorState,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
+from scipy import stats
 
 from keras_lopt.evaluation.curves import Curve, Trainee
 from keras_lopt.tasks import Task
@@ -77,6 +78,7 @@ class Comparison:
             "adam_learning_rate": rate,
             "difference": float(np.mean(difference)),
             "difference_error": standard_error(difference),
+            "difference_interval": interval(difference),
             "seeds": len(ours),
             "seeds_better": int(np.sum(ours < adam)),
         }
@@ -118,6 +120,17 @@ def standard_error(sample):
     if len(sample) < 2:
         return 0.0
     return float(np.std(sample, ddof=1) / np.sqrt(len(sample)))
+
+
+def interval(sample):
+    """Half the 95% interval of the mean of a sample, by Student's t.
+
+    Infinite for a single value, of which nothing is known.
+    """
+    if len(sample) < 2:
+        return float("inf")
+    factor = stats.t.ppf(0.975, len(sample) - 1)
+    return float(factor) * standard_error(sample)
 
 
 def compare(

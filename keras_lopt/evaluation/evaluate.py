@@ -1,14 +1,19 @@
 """One evaluation: what bin/evaluate.py calls and gin configures."""
 
+import datetime
 import os
+import re
 from collections.abc import Mapping, Sequence
 
-from keras_lopt import checkpoints
+import keras
+
+from keras_lopt import __version__, checkpoints
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, report
 from keras_lopt.evaluation.comparison import Benchmark
-from keras_lopt.evaluation.training_runs import read_history
+from keras_lopt.evaluation.training_runs import read_history, run_folder
 from keras_lopt.optimizers import LearnedOptimizer
+from keras_lopt.training.output.progress import Waiting, duration
 
 
 def run(
@@ -30,7 +35,7 @@ def run(
         seeds: Problems per benchmark, at least 3 for a claim.
         rates: Adam's learning rates.
         controls: Dict from a label to the folder of a control run with a
-            history.csv, or None.
+            history.csv, or to the name of a recorded run; or None.
 
     Returns:
         The rows of the summary.
@@ -44,26 +49,33 @@ def run(
     ...     seeds=3,
     ...     rates=(0.01,),
     ... )  # doctest: +ELLIPSIS
-    digits: training loss ...
+    digits: 3 problems of 20 steps...
     >>> rows[0]["metric"], rows[0]["seeds"]
     ('mean_train_loss', 3)
     """
     _check_benchmarks(benchmarks)
     controls = {
-        label: read_history(os.path.join(folder, "history.csv"))
-        for label, folder in (controls or {}).items()
+        label: read_history(os.path.join(run_folder(name), "history.csv"))
+        for label, name in (controls or {}).items()
     }
     rule, theta, metadata = checkpoints.load(run_dir)
-    rows, figures, done = [], {}, []
+    rows, done = [], []
     for benchmark in benchmarks:
-        result = comparisons.compare(
-            benchmark.name,
-            benchmark.task(),
-            LearnedOptimizer(rule, theta),
-            benchmark.num_steps,
-            benchmark.seeds or seeds,
-            rates,
+        count = benchmark.seeds or seeds
+        print(
+            f"{benchmark.name}: {count} problems of {benchmark.num_steps} "
+            f"steps, ours and Adam with {len(rates)} learning rates",
+            flush=True,
         )
+        with Waiting("training"):
+            result = comparisons.compare(
+                benchmark.name,
+                benchmark.task(),
+                LearnedOptimizer(rule, theta),
+                benchmark.num_steps,
+                count,
+                rates,
+            )
         done.append(result)
         new = [result.row(metric) for metric in comparisons.METRICS]
         rows.extend(new)
@@ -73,32 +85,58 @@ def run(
             f"{new[1]['adam']:.3f}), speed-up {result.speed_up:.1f}",
             flush=True,
         )
-    history_path = os.path.join(run_dir, "history.csv")
-    if os.path.exists(history_path):
-        figures["How the population trained itself"] = plots.plot_history(
-            read_history(history_path), controls, rows[0]["adam"]
-        )
-    for result in done:
-        figures[f"{result.name}, {result.num_steps} steps"] = plots.plot_curves(
-            result
-        )
-    lead = (
-        f"Best member after {metadata.get('outer_step', '?')} outer steps, one "
-        f"run per problem, against Adam with the best of {len(rates)} learning "
-        "rates for each metric. Same initial values and batches. Lower is "
-        "better; color marks differences beyond two standard errors."
+    page = report.Page(
+        title="A learned optimizer that trained itself, against tuned Adam",
+        lead=(
+            f"Best member after {metadata.get('outer_step', '?')} outer steps, "
+            "one run per problem, against Adam with the best of "
+            f"{len(rates)} learning rates for each metric. Both start from the "
+            "same initial values and see the same batches."
+        ),
+        rows=rows,
+        figures=_figures(run_dir, controls, done, rows),
+        config_text=_text(run_dir, "operative_config.gin", "(not recorded)"),
+        facts=_facts(run_dir, rule, metadata),
+        use=_use(run_dir),
+        notice=_notice(run_dir),
     )
-    path = report.write(
-        out_dir,
-        "A learned optimizer that trained itself, against tuned Adam",
-        lead,
-        rows,
-        figures,
-        _config_text(run_dir),
-    )
+    path = report.write(out_dir, page)
     print(report.text_table(rows))
+    print(report.verdict_sentence(rows))
     print(f"report: {path}", flush=True)
     return rows
+
+
+def _figures(run_dir, controls, comparisons_done, rows):
+    figures = []
+    history = os.path.join(run_dir, "history.csv")
+    if os.path.exists(history):
+        means = (
+            "Scores of the population while it trains itself: the lower, the "
+            "better. The band is from the best member to the worst. Below: the "
+            "share of members that became better in each generation."
+        )
+        if controls:
+            means += (
+                f" For comparison, {' and '.join(controls)}: earlier runs, "
+                "recorded with another seed or build, not trained beside this."
+            )
+        plot = plots.plot_history(
+            read_history(history), controls, rows[0]["adam"]
+        )
+        title = "How the population trained itself"
+        figures.append(report.Figure(title, means, plot))
+    for result in comparisons_done:
+        figures.append(
+            report.Figure(
+                f"{result.name}, {result.num_steps} steps",
+                "Loss of each batch during training, mean over "
+                f"{len(result.ours)} problems; bands of one standard "
+                "deviation. Where the orange curve is lower, ours is ahead.",
+                plots.plot_curves(result),
+            )
+        )
+    return figures
 
 
 def _check_benchmarks(benchmarks):
@@ -110,9 +148,56 @@ def _check_benchmarks(benchmarks):
         )
 
 
-def _config_text(run_dir):
-    path = os.path.join(run_dir, "operative_config.gin")
+def _facts(run_dir, rule, metadata):
+    """How the optimizer was made, as names and texts."""
+    facts = {
+        "optimizer file": str(run_dir),
+        "rule": rule.name,
+        "trained by": metadata.get("trained_by", "not recorded"),
+        "seed": str(metadata.get("experiment", {}).get("seed", "not recorded")),
+    }
+    history = os.path.join(run_dir, "history.csv")
+    if os.path.exists(history):
+        rows = read_history(history)
+        facts["generations"] = f"{rows['generation'][-1]:.0f}"
+        if "seconds" in rows:
+            facts["training time"] = duration(rows["seconds"][-1])
+    facts["evaluated with"] = (
+        f"keras_lopt {__version__}, Keras {keras.version()}, on the "
+        f"{keras.backend.backend()} backend"
+    )
+    facts["evaluated on"] = datetime.date.today().isoformat()
+    return facts
+
+
+def _use(run_dir):
+    return (
+        "from keras_lopt import LearnedOptimizer\n\n"
+        f"optimizer = LearnedOptimizer.from_checkpoint({str(run_dir)!r})\n"
+        "model.compile(optimizer, loss=...)"
+    )
+
+
+def _notice(run_dir):
+    """Says that a run is not finished; "" for one that is."""
+    text = _text(run_dir, "config.gin")
+    planned = re.search(r"^(?:\w+\.)*run\.generations = (\d+)$", text, re.M)
+    history = os.path.join(run_dir, "history.csv")
+    if not planned or not os.path.exists(history):
+        return ""
+    done = int(read_history(history)["generation"][-1])
+    if done >= int(planned[1]):
+        return ""
+    return (
+        f"This run has done {done} of {planned[1]} generations: it is still "
+        "training, or it reached its time limit. This is its best member so "
+        "far."
+    )
+
+
+def _text(run_dir, name, default=""):
+    path = os.path.join(run_dir, name)
     if not os.path.exists(path):
-        return "(not recorded)"
-    with open(path) as file:
+        return default
+    with open(path, encoding="utf-8") as file:
         return file.read()

@@ -1,31 +1,38 @@
 """Plots of an evaluation and of a population's history."""
 
+import functools
 import textwrap
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import numpy as np  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib import ticker  # noqa: E402
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 OURS, ADAM, GRAY = "#c2410c", "#1d4ed8", "#9ca3af"
 CONTROLS = ("#15803d", "#7c3aed", "#0e7490", "#a16207", "#be185d", "#475569")
 
-plt.rcParams.update(
-    {
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": "#e5e7eb",
-        "font.size": 10,
-        "legend.frameon": False,
-        "figure.dpi": 130,
-    }
-)
+_STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e5e7eb",
+    "font.size": 10,
+    "legend.frameon": False,
+    "figure.dpi": 130,
+}
 
 
+def _styled(plot):
+    """A function whose figures have our style; other figures keep theirs."""
+
+    @functools.wraps(plot)
+    def styled(*args, **kwargs):
+        with plt.rc_context(_STYLE):
+            return plot(*args, **kwargs)
+
+    return styled
+
+
+@_styled
 def plot_curves(comparison):
     """Training curves of a `Comparison`: ours and Adam's, tuned or not."""
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
@@ -47,6 +54,7 @@ def plot_curves(comparison):
     return figure
 
 
+@_styled
 def plot_history(history, controls, adam_loss=None):
     """The best, median and worst scores of a population, and its controls.
 
@@ -73,7 +81,14 @@ def plot_history(history, controls, adam_loss=None):
         lw=0,
         label="all members",
     )
-    axes.plot(steps, history["median_score"], color=OURS, lw=0.8, ls="--")
+    axes.plot(
+        steps,
+        history["median_score"],
+        color=OURS,
+        lw=0.8,
+        ls="--",
+        label="median",
+    )
     axes.plot(steps, history["best_score"], color=OURS, lw=2, label="best")
     axes.plot(
         steps,
@@ -92,17 +107,18 @@ def plot_history(history, controls, adam_loss=None):
             label=label,
         )
     if adam_loss is not None:
-        _adam_line(axes, adam_loss, steps[-1])
+        _adam_line(axes, adam_loss)
     axes.set(ylabel="mean loss over a run (nats)")
     _log_axis(axes)
     axes.legend(fontsize=8)
     below.fill_between(
         steps, history["accepted_fraction"], color=OURS, alpha=0.4, step="mid"
     )
-    below.set(xlabel="outer step", ylabel="accepted", ylim=(0, 1))
+    below.set(xlabel="outer step", ylabel="children\naccepted", ylim=(0, 1))
     return figure
 
 
+@_styled
 def plot_runs(histories, adam_loss):
     """The training losses of the best members of several runs.
 
@@ -111,7 +127,7 @@ def plot_runs(histories, adam_loss):
             one per run. The first label is drawn bold.
         adam_loss: Mean training loss of tuned Adam.
     """
-    figure, axes = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.8, 6.0), layout="constrained")
     for number, (label, runs) in enumerate(histories.items()):
         colors = [OURS, *CONTROLS]
         style = ("-", "--", ":")[number // len(colors) % 3]
@@ -124,15 +140,17 @@ def plot_runs(histories, adam_loss):
                 lw=1.8 if number == 0 else 1.0,
                 label=None if first else label,
             )
-    _adam_line(
-        axes, adam_loss, max(r[0]["outer_step"][-1] for r in histories.values())
-    )
+    _adam_line(axes, adam_loss)
     axes.set(xlabel="outer step", ylabel="training loss over a run (nats)")
     _log_axis(axes)
-    axes.legend(fontsize=8)
+    # Below the axes: many curves leave it no room among them.
+    axes.legend(
+        fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2
+    )
     return figure
 
 
+@_styled
 def plot_rate_curves(title, lines, baselines):
     """Smoothed losses of a task: ours, and baselines with their best rates.
 
@@ -162,14 +180,9 @@ def plot_rate_curves(title, lines, baselines):
     return figure
 
 
-def _adam_line(axes, loss, right):
-    axes.axhline(loss, color=ADAM, lw=1, ls="-.")
-    axes.annotate(
-        "tuned Adam's training loss",
-        (right, loss),
-        ha="right",
-        va="top",
-        color=ADAM,
+def _adam_line(axes, loss):
+    axes.axhline(
+        loss, color=ADAM, lw=1, ls="-.", label="tuned Adam, training loss"
     )
 
 

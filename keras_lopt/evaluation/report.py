@@ -1,115 +1,202 @@
 """The report: one HTML file that needs nothing else, PNGs, a CSV, a JSON."""
 
 import base64
-import html
+import dataclasses
 import io
 import json
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import jinja2
 from matplotlib import pyplot as plt
 
 from keras_lopt.evaluation import tables
-
-STYLE = """
-body { font: 16px/1.55 Georgia, serif; color: #1f2937; background: #fdfcfa;
-       max-width: 46rem; margin: 3rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin-bottom: .3rem; }
-h2 { font-size: 1.25rem; margin-top: 2.6rem; }
-.lead { color: #6b7280; margin-top: 0; }
-img { width: 100%; }
-table { border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui,
-        sans-serif; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .35rem .5rem; }
-th { border-bottom: 2px solid #1f2937; }
-td { border-bottom: 1px solid #e5e7eb; }
-th:first-child, td:first-child { text-align: left; }
-.better { color: #15803d; font-weight: 600; }
-.worse { color: #b91c1c; font-weight: 600; }
-pre { background: #f3f4f6; padding: .9rem; overflow-x: auto; font-size: 12px; }
-"""
 
 _METRICS = {
     "mean_train_loss": "training loss, mean over the run",
     "test_loss": "test loss at the end",
 }
+_COLUMNS = [
+    "Benchmark",
+    "Steps",
+    "Ours",
+    "Tuned Adam",
+    "Difference",
+    "Better on",
+]
+#: What a reader needs to know to read the page.
+_WORDS = {
+    "learned optimizer": "A small neural network that reads a parameter's "
+    "gradient and history and writes its update. Its own weights are trained.",
+    "tuned Adam": "Keras's Adam with the learning rate that is best of a grid, "
+    "chosen for each row on the same problems. Ours has one run per problem.",
+    "nats": "The unit of cross-entropy with natural logarithms. Guessing among "
+    "ten classes costs 2.3 nats.",
+    "outer step": "One improvement of the learned optimizers' own weights.",
+    "generation": "Some outer steps of every member, a scoring, and a "
+    "selection.",
+    "score": "A member's mean loss over whole training runs, on data that no "
+    "gradient sees. Lower is better.",
+    "accepted": "The share of members that became better in a generation. The "
+    "others stay as they were.",
+}
 
 
-def write(out_dir, title, lead, rows, figures, config_text):
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A picture of the report.
+
+    Attributes:
+        title: Its heading.
+        means: A line that says what one sees.
+        figure: Of matplotlib; it is closed when the report is written.
+    """
+
+    title: str
+    means: str
+    figure: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What a report says.
+
+    Attributes:
+        title: Its heading.
+        lead: What was compared, and how.
+        rows: One or more dicts, from `Comparison.row`.
+        figures: `Figure`s.
+        config_text: Configuration of the training run.
+        facts: Dict from a name to a text: how the optimizer was made.
+        use: Lines of Python that use the optimizer; "" for none.
+        notice: What else has to be said first, or "".
+    """
+
+    title: str
+    lead: str
+    rows: Sequence[Mapping]
+    figures: Sequence[Figure]
+    config_text: str
+    facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    use: str = ""
+    notice: str = ""
+
+
+def write(out_dir, page):
     """Writes the report.
 
     Args:
         out_dir: Folder for the files; created if it does not exist.
-        title, lead: The first two lines of the report.
-        rows: List of one or more dicts, from `Comparison.row`.
-        figures: Dict from a caption to a matplotlib figure. The figures are
-            closed afterwards.
-        config_text: Configuration of the training run.
+        page: A `Page`.
 
     Returns:
         Path of the HTML file.
     """
     os.makedirs(out_dir, exist_ok=True)
-    images = []
-    for number, (caption, figure) in enumerate(figures.items()):
+    figures = []
+    for number, figure in enumerate(page.figures):
         png = io.BytesIO()
-        figure.savefig(png, format="png")
-        plt.close(figure)
+        figure.figure.savefig(png, format="png")
+        plt.close(figure.figure)
         with open(os.path.join(out_dir, f"figure_{number}.png"), "wb") as file:
             file.write(png.getvalue())
         code = base64.b64encode(png.getvalue()).decode()
-        images.append(
-            f"<h2>{html.escape(caption)}</h2>"
-            f'<img alt="{html.escape(caption)}" '
-            f'src="data:image/png;base64,{code}">'
+        figures.append(
+            {"title": figure.title, "means": figure.means, "code": code}
         )
-    tables.write_csv(os.path.join(out_dir, "summary.csv"), rows)
+    tables.write_csv(os.path.join(out_dir, "summary.csv"), page.rows)
     with open(os.path.join(out_dir, "summary.json"), "w") as file:
-        json.dump(rows, file, indent=2)
+        json.dump(page.rows, file, indent=2)
     path = os.path.join(out_dir, "index.html")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(_page(title, lead, rows, images, config_text))
+        file.write(_html(page, figures))
     return path
 
 
-def _page(title, lead, rows, images, config_text):
-    tables = "".join(
-        f"<h2>{html.escape(text.capitalize())}</h2>"
-        + _table([row for row in rows if row["metric"] == metric])
-        for metric, text in _METRICS.items()
+def _html(page, figures):
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
-        f'<h1>{html.escape(title)}</h1><p class="lead">{html.escape(lead)}</p>'
-        f"{tables}{''.join(images)}<h2>Configuration of the run</h2>"
-        f"<pre>{html.escape(config_text)}</pre></html>\n"
+    return environment.get_template("report.html.jinja").render(
+        title=page.title,
+        verdict=verdict_sentence(page.rows),
+        notice=page.notice,
+        lead=page.lead,
+        figures=figures,
+        columns=_COLUMNS,
+        tables=[
+            {
+                "title": text.capitalize(),
+                "rows": [
+                    {"cells": _cells(row), "verdict": verdict(row)}
+                    for row in page.rows
+                    if row["metric"] == metric
+                ],
+            }
+            for metric, text in _METRICS.items()
+        ],
+        words=_WORDS,
+        facts=page.facts,
+        use=page.use,
+        config_text=page.config_text,
     )
 
 
-def _table(rows):
-    head = "<tr><th>Benchmark<th>Steps<th>Ours<th>Tuned Adam<th>Difference"
-    head += "<th>Better on</tr>"
-    lines = []
-    for row in rows:
-        kind = verdict(row)
-        lines.append(
-            f"<tr><td>{html.escape(row['benchmark'])}<td>{row['steps']}"
-            f"<td>{row['ours']:.3f} ± {row['ours_error']:.3f}"
-            f"<td>{row['adam']:.3f} ± {row['adam_error']:.3f} "
-            f"(at {row['adam_learning_rate']:.2g})"
-            f'<td class="{kind}">{row["difference"]:+.3f} ± '
-            f"{row['difference_error']:.3f}"
-            f"<td>{row['seeds_better']} of {row['seeds']}</tr>"
-        )
-    return f"<table>{head}{''.join(lines)}</table>"
+def _cells(row):
+    low = row["difference"] - row["difference_interval"]
+    high = row["difference"] + row["difference_interval"]
+    return [
+        row["benchmark"],
+        row["steps"],
+        f"{row['ours']:.3f} ± {row['ours_error']:.3f}",
+        f"{row['adam']:.3f} ± {row['adam_error']:.3f} "
+        f"(at {row['adam_learning_rate']:.2g})",
+        f"{row['difference']:+.3f} [{low:+.3f}, {high:+.3f}]",
+        f"{row['seeds_better']} of {row['seeds']}",
+    ]
 
 
 def verdict(row):
-    """Ours is "better" or "worse"; "equal" within two standard errors."""
-    if abs(row["difference"]) <= 2.0 * row["difference_error"]:
+    """Ours is "better" or "worse"; "equal" if the 95% interval has zero."""
+    if abs(row["difference"]) <= row["difference_interval"]:
         return "equal"
     return "better" if row["difference"] < 0.0 else "worse"
+
+
+def verdict_sentence(rows):
+    """The result in words: the first benchmark, then all rows counted."""
+    first = rows[0]
+    says = {
+        "better": "below",
+        "worse": "above",
+        "equal": "not distinguishable from",
+    }[verdict(first)]
+    found = [verdict(row) for row in rows]
+    counts = [
+        f"{text} in {found.count(kind)}"
+        for kind, text in (
+            ("better", "better"),
+            ("equal", "level"),
+            ("worse", "worse"),
+        )
+        if kind in found
+    ]
+    return (
+        f"On {first['benchmark']} the learned optimizer, not tuned, has a mean "
+        f"training loss of {first['ours']:.3f} over {first['steps']} steps, "
+        f"{says} the {first['adam']:.3f} of tuned Adam. Of {len(rows)} "
+        f"comparisons on this page it is {_joined(counts)}."
+    )
+
+
+def _joined(texts):
+    if len(texts) < 2:
+        return "".join(texts)
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 def text_table(rows):
@@ -122,7 +209,7 @@ def text_table(rows):
             f"{row['ours']:.3f} ± {row['ours_error']:.3f}   Adam "
             f"{row['adam']:.3f} ± {row['adam_error']:.3f} "
             f"(at {row['adam_learning_rate']:.2g})   "
-            f"{verdict(row)}, {row['seeds_better']} of {row['seeds']} seeds"
+            f"{verdict(row)}, {row['seeds_better']} of {row['seeds']} problems"
             for row in rows
             if row["metric"] == metric
         )

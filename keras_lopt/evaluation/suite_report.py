@@ -10,10 +10,23 @@ import os
 from matplotlib import pyplot as plt
 
 from keras_lopt.evaluation import plots, suite_metrics, tables
-from keras_lopt.evaluation.report import STYLE
 
-_WIDE = """
-body { max-width: 76rem; }
+_STYLE = """
+body { font: 16px/1.55 Georgia, serif; color: #1f2937; background: #fdfcfa;
+       max-width: 76rem; margin: 3rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin-bottom: .3rem; }
+h2 { font-size: 1.25rem; margin-top: 2.6rem; }
+.lead { color: #6b7280; margin-top: 0; }
+img { width: 100%; }
+table { border-collapse: collapse; width: 100%; font: 14px/1.5 system-ui,
+        sans-serif; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .35rem .5rem; }
+th { border-bottom: 2px solid #1f2937; }
+td { border-bottom: 1px solid #e5e7eb; }
+th:first-child, td:first-child { text-align: left; }
+.better { color: #15803d; font-weight: 600; }
+.worse { color: #b91c1c; font-weight: 600; }
+pre { background: #f3f4f6; padding: .9rem; overflow-x: auto; font-size: 12px; }
 .curves { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1rem; }
 """
 _METRICS = {
@@ -129,7 +142,7 @@ def _page(suite, source, metadata, baselines, rows, summary, images):
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}{_WIDE}</style>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
         f"<h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>"
         f'<p class="lead">{html.escape(note)}</p>'
         f"<h2>Summary</h2>{_summary_table(baselines, summary)}"

@@ -6,17 +6,44 @@ bin/compare_runs.py calls `compare_runs`.
 import csv
 import json
 import os
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
 
 from keras_lopt import checkpoints
+from keras_lopt.checks import near_name
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, tables
 from keras_lopt.evaluation.comparison import METRICS, Benchmark
 from keras_lopt.evaluation.curves import Trainee
 from keras_lopt.optimizers import LearnedOptimizer
+
+#: Runs of ours that ship with the package: histories and best members.
+RECORDED = pathlib.Path(__file__).parent / "recorded"
+
+
+def run_folder(name: str) -> str:
+    """Folder of a training run: `name`, or the recorded run of that name.
+
+    >>> from keras_lopt import evaluation
+    >>> folder = evaluation.run_folder("self_training_0")
+    >>> len(evaluation.read_history(f"{folder}/history.csv")["generation"])
+    121
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    for path in (name, RECORDED / name):
+        if os.path.isdir(path):
+            return str(path)
+    known = sorted(path.name for path in RECORDED.iterdir() if path.is_dir())
+    raise FileNotFoundError(
+        "A training run must be a folder with a history.csv, or the name of "
+        f"one of {len(known)} recorded runs, such as {known[-1]!r}. "
+        f"Received: {name!r}.{near_name(name, known)}"
+    )
 
 
 def read_history(path: str) -> dict[str, np.ndarray]:
@@ -72,7 +99,7 @@ def compare_runs(
         out_dir: Folder for runs.csv, runs.json and runs.png.
         runs: Dict from a label to the folders of its runs, which differ in
             the seed of the population. Each folder has a history.csv and a
-            best.safetensors.
+            best.safetensors; a name is that of a recorded run.
         benchmark: The `Benchmark` that the members train.
         seeds: Number of problems; every member trains on all of them.
         rates: Adam's learning rates; the best one is the reference.
@@ -81,6 +108,10 @@ def compare_runs(
         A list of dicts, one row per label.
     """
     _check_runs(runs)
+    runs = {
+        label: [run_folder(name) for name in names]
+        for label, names in runs.items()
+    }
     histories = {
         label: [read_history(os.path.join(f, "history.csv")) for f in folders]
         for label, folders in runs.items()

@@ -6,6 +6,7 @@ values, its data order and its variation all follow from one seed. A *family*
 is a distribution over tasks, a *mixture* is several weighted tasks.
 """
 
+from keras_lopt import extras  # noqa: F401
 from keras_lopt.tasks import (
     families,
     keras_problem,

@@ -1,5 +1,6 @@
-"""One experiment: what bin/train_population.py calls and gin configures."""
+"""One experiment: what `keras-lopt train` calls and gin configures."""
 
+import contextlib
 import hashlib
 import pathlib
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_lopt
+from keras_lopt import config
 from keras_lopt.checks import check_number
 from keras_lopt.training import ends
 from keras_lopt.training.devices import (
@@ -26,6 +28,7 @@ from keras_lopt.training.output import (
     manifest,
 )
 from keras_lopt.training.output.checkpoint import TrainingCheckpoint
+from keras_lopt.training.output.progress import Waiting
 from keras_lopt.training.schedule import check_generations
 from keras_lopt.training.trainer import PopulationTrainer
 
@@ -140,7 +143,9 @@ class _Run:
                 if self.checkpoint.restore():
                     self._say(f"continues after generation {done}")
                 signals.training = True
-                trainer.fit(self.generations, self._callbacks(signals))
+                trainer.fit(
+                    self.generations, self._callbacks(signals), verbose=0
+                )
                 signals.training = False
                 self._end(signals)
             finally:
@@ -175,15 +180,18 @@ class _Run:
         self._say(
             f"{experiment.mixture.name}, rule {experiment.rule.name}, "
             f"{experiment.schedule.population} members, {replicas.count} "
-            f"replicas with up to {replicas.parallel_calls} parallel calls: "
-            "compiling ..."
+            f"replicas with up to {replicas.parallel_calls} parallel calls"
         )
         if replicas.count > 1:
             self._say(
                 "each replica sends and receives "
                 f"{_bytes_per_step(experiment):,} bytes per outer step"
             )
-        trainer.compile()
+        self._say("compiling ...")
+        with contextlib.ExitStack() as stack:
+            if trainer.workers.is_chief:
+                stack.enter_context(Waiting("compiling"))
+            trainer.compile()
         self._say(f"compiled in {trainer.compile_seconds:.1f} s")
 
     def _callbacks(self, signals):
@@ -201,14 +209,16 @@ class _Run:
         actions = [
             lock.KeepLock(self.lock),
             callbacks.CSVHistory(out_dir),
-            callbacks.TensorBoard(files.join(out_dir, "tensorboard")),
+            callbacks.TensorBoard(
+                files.join(out_dir, "tensorboard"), config.operative_text()
+            ),
             callbacks.BestMember(
                 files.join(out_dir, "best.safetensors"), metadata
             ),
             *self._snapshots(metadata),
             save(self.checkpoint),
             manifest.Manifest(out_dir),
-            callbacks.Progress(),
+            callbacks.Progress(seconds=self.seconds),
             end,
         ]
         if self.seconds is not None:
@@ -224,8 +234,8 @@ class _Run:
     def _end(self, signals):
         trainer = self.trainer
         received = trainer.workers.all_have(int(signals.received or 0))
-        if self.trainer.workers.is_chief:
-            _print_summary(trainer)
+        if trainer.workers.is_chief:
+            _print_summary(trainer, self.out_dir)
         if any(received) and trainer.generation < self.generations:
             name = ends.name(max(received))
             self._say(
@@ -270,13 +280,22 @@ def _make(experiment, seed):
     return made
 
 
-def _print_summary(trainer):
+def _print_summary(trainer, out_dir):
     last = trainer.history[-1]
     total = trainer.compile_seconds + last["seconds"]
     print(
         f"best score {last['best_score']:.4f} after {last['outer_step']} outer "
         f"steps; {last['inner_steps_per_second']:,.0f} inner steps/s; "
         f"{trainer.compile_seconds:.0f} s of {total:.0f} s "
-        f"({trainer.compile_seconds / total:.0%}) were compilation",
+        f"({trainer.compile_seconds / total:.0%}) were compilation\n"
+        f"In {out_dir}:\n"
+        "  best.safetensors  the best member; LearnedOptimizer."
+        f"from_checkpoint({str(out_dir)!r})\n"
+        "  history.csv       scores per generation; members.csv: who taught "
+        "whom\n"
+        "  tensorboard/      the same, for tensorboard --logdir\n"
+        "Next, compare it with tuned Adam:\n"
+        f"  keras-lopt evaluate --gin_file=evaluate_honest.gin "
+        f"--run_dir={out_dir} --out_dir={files.join(out_dir, 'report')}",
         flush=True,
     )

@@ -5,6 +5,7 @@ Optimizers with Randomly Initialized Learned Optimizers" (arXiv 2101.07367).
 Who teaches whom, how long a generation is and what is mutated are settings.
 """
 
+import contextlib
 import functools
 import time
 
@@ -12,9 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_lopt.checks import check_choice
 from keras_lopt.training.devices import Replicas, Workers, devices_of
 from keras_lopt.training.generation import next_generation
 from keras_lopt.training.output import records
+from keras_lopt.training.output.progress import Progress, Waiting
 from keras_lopt.training.schedule import check_generations
 from keras_lopt.training.scoring import scored
 from keras_lopt.training.state import PopulationState, random_members
@@ -52,7 +55,7 @@ class PopulationTrainer:
     ...     ),
     ... )
     >>> trainer = training.PopulationTrainer(experiment)
-    >>> history = trainer.fit(generations=1)
+    >>> history = trainer.fit(generations=1, verbose=0)
     >>> history[-1]["outer_step"], sorted(trainer.best_theta())
     (2, ['b0', 'b1', 'w0', 'w1'])
     """
@@ -102,27 +105,37 @@ class PopulationTrainer:
         self.devices.compile(self.members)
         self.compile_seconds = time.perf_counter() - start
 
-    def fit(self, generations, callbacks=()):
+    def fit(self, generations, callbacks=(), verbose="auto"):
         """Trains until `generations` are done.
 
         Args:
             generations: Total number, those before a resume included.
             callbacks: Keras callbacks; a generation is an epoch, so
                 `on_epoch_end(generation, logs)` gets a row of the history.
-                `trainer.stop_training = True` stops.
+                `trainer.stop_training = True` stops. While candidates of
+                the first members are scored, each is a batch.
+            verbose: "auto" shows progress, unless a `training.Progress` is
+                among the callbacks; 0 shows nothing.
 
         Returns:
             The history.
         """
         check_generations(generations)
-        self.compile()
+        check_choice("verbose", verbose, ("auto", 0, 1))
+        callbacks = list(callbacks)
+        with contextlib.ExitStack() as stack:
+            if verbose and self.devices is None:
+                stack.enter_context(Waiting("compiling"))
+            self.compile()
+        if verbose and not any(isinstance(c, Progress) for c in callbacks):
+            callbacks.append(Progress())
         self.stop_training = False
         callbacks = keras.callbacks.CallbackList(
-            list(callbacks), model=self, epochs=generations
+            callbacks, model=self, epochs=generations
         )
         callbacks.on_train_begin()
         if not self.history:
-            self._choose_members()
+            self._choose_members(callbacks)
             callbacks.on_epoch_end(0, self.history[-1])
         while self._goes_on(generations):
             callbacks.on_epoch_begin(self.generation + 1)
@@ -139,13 +152,14 @@ class PopulationTrainer:
         self.stop_training = self.workers.any_wants(self.stop_training)
         return not self.stop_training
 
-    def _choose_members(self):
+    def _choose_members(self, callbacks):
         """Chooses the members among random ones: row 0 of the history."""
         start, experiment = time.perf_counter(), self.experiment
-        candidates = [
-            scored(experiment, self.devices, random_members(experiment, i), 0)
-            for i in range(experiment.schedule.candidates)
-        ]
+        candidates = []
+        for i in range(experiment.schedule.candidates):
+            members = random_members(experiment, i)
+            candidates.append(scored(experiment, self.devices, members, 0))
+            callbacks.on_train_batch_end(i)
         members = candidates[0].best_of(*candidates[1:])
         memory = experiment.teachers.begin(candidates[0], members)
         self.state = self.state.replace(members=members, memory=memory)

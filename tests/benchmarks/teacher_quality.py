@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How well do learned optimizers teach learned optimizers?
 
-  python tests/benchmarks/teacher_quality.py colab/results/self_training_*
+  python tests/benchmarks/teacher_quality.py \
+      keras_lopt/evaluation/recorded/self_training_*
 
 Teachers are random thetas; of many random thetas the best at training a model,
 which a population begins with; the members of the given folders or optimizer

@@ -55,6 +55,7 @@ def test_row_has_the_numbers_of_the_best_learning_rate(known):
         "adam_learning_rate": 0.01,
         "difference": 0.0,
         "difference_error": 0.1,
+        "difference_interval": 1.2706205,
         "seeds": 2,
         "seeds_better": 1,
     }
@@ -122,3 +123,11 @@ def test_values_and_mean_curve_are_over_problems(known):
 def test_bad_seeds_and_rates_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluation.compare("x", None, None, 5, **arguments)
+
+
+@pytest.mark.parametrize(
+    "sample, expected",
+    [([1.0, 2.0, 3.0], 4.302653 / 3**0.5), ([2.0, 2.0], 0.0), ([1.0], np.inf)],
+)
+def test_the_interval_is_students(sample, expected):
+    assert comparisons.interval(np.array(sample)) == pytest.approx(expected)

@@ -115,7 +115,17 @@ def test_the_page_has_the_configuration_of_the_run(compared, tmp_path):
     benchmark = evaluation.Benchmark("a", lambda: None)
     evaluation.run(str(tmp_path), str(tmp_path / "out"), benchmarks=[benchmark])
     page = (tmp_path / "out" / "index.html").read_text()
-    assert "a.b = &#x27;&lt;c&gt;&#x27;" in page
+    assert "a.b = &#39;&lt;c&gt;&#39;" in page
+
+
+def test_a_run_that_is_not_finished_says_so(compared, tmp_path):
+    save(tmp_path)
+    (tmp_path / "history.csv").write_text(HISTORY)
+    (tmp_path / "config.gin").write_text("training.run.generations = 9\n")
+    benchmark = evaluation.Benchmark("a", lambda: None)
+    evaluation.run(str(tmp_path), str(tmp_path / "out"), benchmarks=[benchmark])
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "This run has done 1 of 9 generations" in page
 
 
 @pytest.mark.parametrize("benchmarks", [[], None, "digits", ["digits"]])

@@ -1,11 +1,17 @@
 """Plots: the lines that they draw."""
 
 import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib import colors
 
+import keras_lopt
 from keras_lopt.evaluation import plots
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
@@ -84,7 +90,8 @@ def test_history_has_a_line_per_score_and_control():
         lines["best, training loss"][1], [1.8, 0.9, 0.45]
     )
     np.testing.assert_array_equal(lines["a control"][1], [5.0, 2.5])
-    assert len(lines) == 4  # With the median, which has no label.
+    assert len(lines) == 4
+    np.testing.assert_array_equal(lines["median"][1], [4.0, 2.0, 1.0])
     assert below.get_ylim() == (0.0, 1.0)
 
 
@@ -102,7 +109,9 @@ def test_history_has_adams_loss_only_if_it_is_given(adam_loss):
         if list(line.get_ydata()) == [adam_loss, adam_loss]
     ]
     assert len(flat) == (adam_loss is not None)
-    assert len(axes.texts) == (adam_loss is not None)
+    labels = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert ("tuned Adam, training loss" in labels) == (adam_loss is not None)
+    assert len(axes.texts) == 0  # Nothing is written over the curves.
 
 
 def test_more_controls_than_colors_are_drawn():
@@ -118,7 +127,31 @@ def test_runs_of_one_label_share_its_color_and_legend_entry():
     assert first.get_color() == second.get_color() != control.get_color()
     assert first.get_linewidth() > control.get_linewidth()
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts == ["ours", "control"]
+    assert texts == ["ours", "control", "tuned Adam, training loss"]
     np.testing.assert_allclose(
         control.get_ydata(), history(4, 7.0)["best_train_loss"]
     )
+
+
+def test_the_style_is_that_of_our_figures_only(known):
+    before = dict(matplotlib.rcParams)
+    figure = plots.plot_curves(known)
+    assert dict(matplotlib.rcParams) == before
+    assert figure.dpi == 130 and not figure.axes[0].spines["top"].get_visible()
+
+
+def test_importing_evaluation_changes_nothing_of_matplotlib():
+    program = (
+        "import matplotlib; before = dict(matplotlib.rcParams)\n"
+        "from keras_lopt import evaluation\n"
+        "now = dict(matplotlib.rcParams)\n"
+        "print([k for k in now if now[k] != before[k]])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "MPLBACKEND": "svg"},
+        cwd=pathlib.Path(keras_lopt.__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "[]\n", result.stderr

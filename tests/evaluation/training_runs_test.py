@@ -93,8 +93,18 @@ def test_the_table_is_written_as_csv_json_and_a_plot(compared):
     assert (folder / "runs.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_recorded_run_is_found_by_its_name_from_anywhere(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder = evaluation.run_folder("selection_only_1")
+    assert checkpoints.load(folder)[0].name == "fused"
+    with pytest.raises(FileNotFoundError, match="mean 'self_training_3'"):
+        evaluation.run_folder("self_trianing_3")
+
+
 def test_a_missing_run_is_named_and_nothing_is_written(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.*history.csv"):
+    with pytest.raises(FileNotFoundError, match="history.csv.*nowhere"):
         evaluation.compare_runs(
             str(tmp_path / "table"), runs={"x": ["nowhere"]}, benchmark=None
         )

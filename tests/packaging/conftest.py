@@ -70,7 +70,8 @@ class Clone:
         self.venv = self.root / ".venv"
         self.log = folder / "log"
         self.tools = folder / "tools"
-        for name in CLONED:
+        scripts = (ROOT / "bin").glob("*.py")
+        for name in [*CLONED, *(f"bin/{path.name}" for path in scripts)]:
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target)

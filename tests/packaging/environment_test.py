@@ -14,7 +14,7 @@ def test_environment_is_installed_once(clone):
     assert second.stdout == ""
     (pip,) = [line for line in clone.ran() if line.startswith("-m pip")]
     assert f"--constraint {clone.root}/constraints.txt" in pip
-    assert pip.endswith(f"--editable {clone.root}[test]")
+    assert pip.endswith(f"--editable {clone.root}[train,test]")
 
 
 @pytest.mark.parametrize("change", ["setup.py", "constraints.txt", "python"])

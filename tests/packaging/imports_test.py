@@ -12,14 +12,30 @@ import keras_lopt
 
 # Sub-package (or top-level module) -> what it may import of the package.
 ALLOWED = {
-    "__init__": {"optimizers"},
-    "config": set(),
+    "__init__": {"optimizers", "quiet", "registration"},
+    "__main__": {"commands"},
+    "commands": {  # when they run
+        "checkpoints",
+        "checks",
+        "config",
+        "estimators",
+        "extras",
+        "keras_lopt",
+        "quiet",
+        "rules",
+        "tasks",
+        "training",
+    },
+    "config": {"extras"},
+    "extras": set(),
+    "quiet": set(),
+    "registration": {"optimizers", "quiet"},  # when Keras is there
     "checks": set(),  # for every part that has settings
     "rules": {"checks"},
     "checkpoints": {"checks", "rules"},
     "optimizers": {"checks", "rules", "checkpoints"},
-    "tasks": {"checks", "rules"},  # Training a rule is a task.
-    "estimators": {"checks", "rules", "tasks"},
+    "tasks": {"checks", "extras", "rules"},  # Training a rule is a task.
+    "estimators": {"checks", "extras", "rules", "tasks"},
     # A fixed teacher is a rule and its theta.
     "population": {"checks", "rules"},
     "training": {
@@ -27,6 +43,7 @@ ALLOWED = {
         "checks",
         "config",
         "estimators",
+        "extras",
         "optimizers",
         "population",
         "rules",
@@ -37,6 +54,7 @@ ALLOWED = {
         "checks",
         "config",
         "estimators",  # Meta-training is measured.
+        "extras",
         "optimizers",
         "population",
         "rules",

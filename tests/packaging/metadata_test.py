@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import keras_lopt
+from keras_lopt import extras
 
 PYTHONS = ["3.10", "3.11", "3.12"]
 
@@ -65,14 +66,31 @@ def test_license_is_apache_2(setup_arguments, repository):
 
 def test_extras(setup_arguments):
     assert set(setup_arguments["extras_require"]) == {
+        "docs",
         "gs",
         "hub",
         "import",
         "jax",
         "test",
         "torch",
+        "train",
     }
     assert setup_arguments["python_requires"] == ">=3.10"
+
+
+def names_of(requirements):
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+def test_the_part_without_the_trainer_needs_three_libraries(setup_arguments):
+    needed = names_of(setup_arguments["install_requires"])
+    assert needed == {"keras", "numpy", "safetensors"}
+
+
+def test_the_trainers_extra_is_what_its_error_lists(setup_arguments):
+    distributions = {"gin": "gin-config", "sklearn": "scikit-learn"}
+    listed = {distributions.get(name, name) for name in extras.TRAIN}
+    assert listed <= names_of(setup_arguments["extras_require"]["train"])
 
 
 def test_constraints_are_exact(constraints):
@@ -87,11 +105,12 @@ def test_constraints_are_exact(constraints):
 @pytest.mark.parametrize("python", PYTHONS)
 def test_pins_lie_in_the_ranges(python, setup_arguments, constraints):
     pins = pins_for(constraints, python)
-    wanted = map(
-        Requirement,
-        setup_arguments["install_requires"]
-        + setup_arguments["extras_require"]["test"],
-    )
+    names = ["train", "test"]
+    if python != "3.10":  # The docs are not built with it.
+        names.append("docs")
+    extra = setup_arguments["extras_require"]
+    texts = sum((extra[name] for name in names), [])
+    wanted = map(Requirement, setup_arguments["install_requires"] + texts)
     outside = [
         str(requirement)
         for requirement in wanted
@@ -125,14 +144,19 @@ def test_build_has_the_bundled_files_and_every_module(
     command += [tmp_path, "build", "--build-base", tmp_path / "build"]
     subprocess.run(command, cwd=repository, check=True, capture_output=True)
     library = tmp_path / "build" / "lib"
-    bundled = [
+    data = [
         path.relative_to(repository).as_posix()
-        for pattern in ("*.safetensors", "*.md")
-        for path in repository.glob(f"keras_lopt/checkpoints/bundled/{pattern}")
+        for path in repository.glob("keras_lopt/**/*.*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
+    configurations = [
+        f"keras_lopt/{path.relative_to(repository).as_posix()}"
+        for path in repository.glob("gin_configs/**/*.gin")
     ]
     missing = [
         path
-        for path in [*package_sources, *bundled]
+        for path in [*package_sources, *data, *configurations]
         if not (library / path).is_file()
     ]
+    assert len(data) > 50 and len(configurations) > 10
     assert missing == []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from keras_lopt import tasks
-from tests import binaries
+from keras_lopt import commands, rules, tasks
+from keras_lopt.commands import time_tasks
 
 
 def test_suites_are_frozen_and_their_tasks_exist():
@@ -51,9 +51,7 @@ def test_the_cost_of_a_loop_counts_its_steps():
 
 
 def test_the_list_of_a_suite_has_sizes_and_costs(capsys):
-    with binaries.loaded("list_tasks") as command:
-        command._tasks.FLAGS(["list_tasks", "--suite=tiny"])
-        command.main(["list_tasks"])
+    assert commands.main(["list", "--suite=tiny"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(tasks.suites.get("tiny"))
     assert lines[0].split() == ["task", "params", "state", "MFLOP/step"]
@@ -61,9 +59,7 @@ def test_the_list_of_a_suite_has_sizes_and_costs(capsys):
 
 
 def test_the_tasks_of_an_experiment_are_listed(capsys):
-    with binaries.loaded("list_tasks") as command:
-        command._tasks.FLAGS(["list_tasks", "--gin_file=tiny.gin"])
-        command.main(["list_tasks"])
+    assert commands.main(["list", "--gin_file=tiny.gin"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert names == ["task", "digits4x4_mlp_16-16-10"]
 
@@ -79,19 +75,13 @@ def test_the_tasks_of_an_experiment_are_listed(capsys):
         (["--gin_file=tiny.gin", "--suite=tiny"], "--gin_file, one of them"),
     ],
 )
-def test_a_command_line_without_tasks_is_refused(arguments, message):
-    with binaries.loaded("list_tasks") as command:
-        command._tasks.FLAGS(["list_tasks", *arguments])
-        with pytest.raises(command.app.UsageError) as caught:
-            command.main(["list_tasks"])
-    assert message in str(caught.value)
+def test_a_command_line_without_tasks_is_refused(arguments, message, capsys):
+    assert commands.main(["list", *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
-def test_the_time_of_steps_is_measured(capsys):
-    with binaries.loaded("time_tasks") as command:
-        from keras_lopt import rules
-
-        rule = rules.get("fused", hidden_units=1, hidden_layers=1)
-        task = tasks.get("quadratic", size=2)
-        compilation, seconds = command.measure(task, rule, 2, 2, 2)
+def test_the_time_of_steps_is_measured():
+    rule = rules.get("fused", hidden_units=1, hidden_layers=1)
+    task = tasks.get("quadratic", size=2)
+    compilation, seconds = time_tasks.measure(task, rule, 2, 2, 2)
     assert compilation > seconds > 0.0

@@ -1,31 +1,27 @@
-"""bin/train_population.py: one clear message, exit code 2, nothing written."""
+"""keras-lopt train: one clear message, exit code 2, nothing written."""
 
 import subprocess
 import sys
 
 import pytest
 import tensorflow as tf
-from absl import flags
-from absl.testing import flagsaver
 
+from keras_lopt import commands
+from keras_lopt.tasks import tfds_data
 from tests import binaries
 
 BINARY = binaries.BIN / "train_population.py"
 
 
-@pytest.fixture(scope="module")
-def binary():
-    """The script as a module; its flags are defined once."""
-    with binaries.loaded("train_population") as module:
-        yield module
-
-
 @pytest.fixture
-def refusal(binary, tmp_path, capsys):
+def refusal(tmp_path, capsys, monkeypatch):
     """Callable: flags -> the error message.
 
     Checks that it is one line, and that nothing below `tmp_path` changes.
     """
+
+    # Folders of gin files are added to it.
+    monkeypatch.setattr(sys, "path", list(sys.path))
 
     def contents():
         return {
@@ -36,16 +32,11 @@ def refusal(binary, tmp_path, capsys):
     def call(*arguments, out_dir=None):
         out_dir = out_dir or tmp_path / "run"
         before = contents()
-        with flagsaver.flagsaver():
-            flags.FLAGS(
-                ["train_population", f"--out_dir={out_dir}", *arguments]
-            )
-            with pytest.raises(SystemExit) as caught:
-                binary.main(["train_population"])
-        assert caught.value.code == 2
+        status = commands.main(["train", f"--out_dir={out_dir}", *arguments])
+        assert status == 2
         assert contents() == before
         error = capsys.readouterr().err
-        assert error.startswith("train_population: ")
+        assert error.startswith("keras-lopt train: ")
         assert error.count("\n") == 1 and error.endswith("\n")
         return error
 
@@ -265,24 +256,68 @@ def test_the_program_ends_with_one_message(tmp_path):
     )
     assert result.returncode == 2
     lines = [line for line in result.stderr.splitlines() if line]
-    (message,) = [li for li in lines if li.startswith("train_population: ")]
+    (message,) = [li for li in lines if li.startswith("keras-lopt train: ")]
     assert "No configurable matching reference '@rules.NoSuch()'" in message
     assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+    assert result.stdout == "starting TensorFlow ...\n"
+    # Of TensorFlow itself nothing is said.
+    assert len(lines) == 1
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([TINY], "--out_dir must have a value"),
-        (["--out_dir=x"], "--gin_file says what to do"),
-        ([TINY, "--out_dir=x", "more"], "Unknown arguments: ['more']"),
+        ([TINY], "the following arguments are required: --out_dir"),
+        (["--out_dir=x"], "are required: --gin_file"),
+        ([TINY, "--out_dir=x", "more"], "unrecognized arguments: more"),
     ],
 )
-def test_wrong_usage_is_explained(binary, arguments, message):
-    with flagsaver.flagsaver():
-        with pytest.raises((flags.Error, binary.app.UsageError)) as caught:
-            rest = flags.FLAGS(["train_population", *arguments])
-            binary.main(rest)
-    assert message in str(caught.value)
+def test_wrong_usage_is_explained(arguments, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        commands.main(["train", *arguments])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_module_beside_the_gin_file_needs_no_path(refusal, tmp_path):
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (folder / "tasks_beside.py").write_text(TASKS)
+    (folder / "mine.gin").write_text(
+        "from __gin__ import dynamic_registration\n"
+        "import tasks_beside\n"
+        "from keras_lopt import training\n"
+        'include "tiny.gin"\n'
+        "training.Experiment.task = @tasks_beside.no_scores\n"
+    )
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    error = refusal(f"--gin_file={folder / 'mine.gin'}")
+    sys.dont_write_bytecode = before
+    assert "must have 'train', 'inner_valid'" in error
+
+
+def test_flags_and_bindings_say_where_data_is(refusal, tmp_path, monkeypatch):
+    found = []
+
+    def builder(name):
+        found.append((tfds_data._settings.data_dir, name))
+        raise OSError("no such data")
+
+    monkeypatch.setattr(tfds_data, "_settings", tfds_data.Settings())
+    monkeypatch.setattr(tfds_data, "_builder", builder)
+    monkeypatch.setattr(tfds_data, "_nearest_builder", lambda name: "")
+    (tmp_path / "images.gin").write_text(
+        "from __gin__ import dynamic_registration\n"
+        "from keras_lopt import tasks\n"
+        "from keras_lopt import training\n"
+        'include "tiny.gin"\n'
+        "training.Experiment.task = @tasks.get\n"
+        "tasks.get.name = 'conv_fc'\n"
+        "tasks.get.data = 'tfds:mnist@8'\n"
+        "tasks.tfds_data.configure.data_dir = '/bound'\n"
+    )
+    file = f"--gin_file={tmp_path / 'images.gin'}"
+    assert "'tfds:mnist'" in refusal(file)
+    refusal(file, "--data_dir=/flag")
+    assert found == [("/bound", "mnist"), ("/flag", "mnist")]

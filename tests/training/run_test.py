@@ -71,6 +71,9 @@ def test_the_best_file_loads_after_every_generation(tmp_path, monkeypatch):
     loaded = []
 
     class Load(keras.callbacks.Callback):
+        def __init__(self, seconds):
+            super().__init__()
+
         def on_epoch_end(self, epoch, logs=None):
             _, theta, metadata = checkpoints.load(tmp_path)
             loaded.append(metadata["generation"] <= epoch)
@@ -227,8 +230,18 @@ def test_the_summary_has_speed_and_share_of_compilation(tmp_path, capsys):
         "digits4x4_mlp_16-2-10, rule fused, 4 members, 1 replicas with" in out
     )
     assert f"compiled in {trainer.compile_seconds:.1f} s" in out
-    last = out.splitlines()[-1]
+    (last,) = (li for li in out.splitlines() if li.startswith("best score"))
     best = trainer.history[-1]["best_score"]
     assert last.startswith(f"best score {best:.4f} after 1 outer steps; ")
     assert "inner steps/s; " in last
     assert last.endswith("%) were compilation")
+
+
+def test_the_summary_names_the_files_and_the_next_command(tmp_path, capsys):
+    tiny.run(tmp_path, generations=0)
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index(f"In {tmp_path}:")
+    for line in lines[start + 1 : start + 4]:
+        assert (tmp_path / line.split()[0]).exists()
+    assert lines[-1].startswith("  keras-lopt evaluate --gin_file=")
+    assert lines[-1].endswith(f"--out_dir={tmp_path}/report")

@@ -1,11 +1,13 @@
 """The population trainer: histories, determinism, elitism, ancestry."""
 
 import dataclasses
+import io
 
 import keras
 import numpy as np
 import pytest
 
+from keras_lopt import training
 from keras_lopt.population import Elitist, NoSelection, WinnerTakeAll
 from keras_lopt.training import PopulationTrainer
 from tests import tiny
@@ -50,6 +52,22 @@ def test_the_same_seed_gives_the_same_history_and_members(recording):
     again = tiny.trainer()
     again.fit(GENERATIONS)
     assert_same(again, recording.trainer)
+
+
+def test_progress_is_shown_unless_it_is_off_or_given(capsys):
+    trainer = tiny.trainer()
+    trainer.fit(0)
+    text = capsys.readouterr().out
+    assert "2 candidates of members are scored" in text
+    assert "generation 0/0" in text
+    trainer.fit(1, verbose=0)
+    assert capsys.readouterr().out == ""
+    stream = io.StringIO()
+    trainer.fit(2, [training.Progress(stream)])
+    assert capsys.readouterr().out == ""
+    assert stream.getvalue().startswith("generation 2/2")
+    with pytest.raises(ValueError, match="`verbose` must be one of"):
+        trainer.fit(3, verbose="loud")
 
 
 def test_another_seed_is_another_experiment(recording):

@@ -84,14 +84,21 @@ def _prepared(name):
             return builder
         reason = "its data is not there, and `download` is off"
     except Exception as error:  # Network, checksum, version, ...
-        reason = f"{type(error).__name__}: {str(error).strip()}"
+        reason = f"{type(error).__name__}: {_beginning(error)}"
         reason += _nearest_builder(name)
     raise FileNotFoundError(
         f"`data` {f'tfds:{name}'!r} must be a builder of TensorFlow Datasets "
         f"that is prepared in `data_dir` ({_settings.data_dir or 'default'}). "
         f"Received: {reason}. Use `tasks.tfds_data.configure(data_dir=..., "
-        "download=True)` on a machine with a network, or other data"
+        "download=True)`, or --data_dir and --download of a command, on a "
+        "machine with a network; or other data"
     )
+
+
+def _beginning(error, most=200):
+    """The first line of an error's text: TFDS goes on to list all it has."""
+    line = str(error).strip().partition("\n")[0]
+    return line if len(line) <= most else f"{line[:most]} ..."
 
 
 def _nearest_builder(name):

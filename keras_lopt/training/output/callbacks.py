@@ -5,56 +5,13 @@ They read rows from the trainer's history, since Keras turns logs into floats.
 
 import json
 import os
-import shutil
-import sys
 
 import keras
 import tensorflow as tf
 
 from keras_lopt import checkpoints
 from keras_lopt.training.output import files, records
-
-
-class Progress(keras.callbacks.Callback):
-    """One live line on a terminal, one line per generation elsewhere.
-
-    Args:
-        stream: Where to write; default: standard output.
-    """
-
-    _TEXT = (
-        "generation {generation}/{total}  outer step {outer_step}  best "
-        "{best_score:.3f} (train {best_train_loss:.3f})  median "
-        "{median_score:.3f}  worst {worst_score:.3f}  accepted "
-        "{accepted_fraction:.2f}  {inner_steps_per_second:,.0f} inner steps/s"
-        "  {seconds:.0f} s"
-    )
-
-    def __init__(self, stream=None):
-        super().__init__()
-        self.stream = stream or sys.stdout
-
-    def on_epoch_end(self, epoch, logs=None):
-        row = self.model.history[-1]
-        text = self._TEXT.format(total=self.params["epochs"], **row)
-        live = self.stream.isatty()
-        if live:
-            done = epoch / max(1, self.params["epochs"])
-            bar = "=" * round(20 * done)
-            # Every 25th generation stays on the screen: the run's story.
-            end = "\n" if epoch % 25 == 0 else ""
-            # A wrapped line can't be cleared.
-            width = shutil.get_terminal_size().columns - 1
-            text = f"[{bar:<20}] {text}"[:width]
-            text = f"\r\x1b[2K{text}{end}"
-        else:
-            text += "\n"
-        self.stream.write(text)
-        self.stream.flush()
-
-    def on_train_end(self, logs=None):
-        if self.stream.isatty():
-            self.stream.write("\n")
+from keras_lopt.training.output.progress import Progress  # noqa: F401
 
 
 class CSVHistory(keras.callbacks.Callback):
@@ -106,20 +63,45 @@ def _append_csv(path, rows, first):
         files.append(path, records.csv_text(rows, header=first))
 
 
+#: Groups of the history's columns, in TensorBoard.
+_GROUPS = {
+    "scores": ("best_score", "median_score", "worst_score", "best_train_loss"),
+    "selection": ("accepted_fraction", "best_multiplier", "best_id"),
+    "training": ("mean_outer_loss", "outer_step", "inner_steps"),
+    "speed": ("inner_steps_per_second", "seconds"),
+}
+_GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
+
+
 class TensorBoard(keras.callbacks.Callback):
-    """The history as TensorBoard scalars over generations.
+    """The history in TensorBoard, over generations.
+
+    Scalars are in groups: scores, selection, training, speed; of a mixture,
+    the score on each task and its share of the outer steps. The multipliers
+    of the children are histograms, and the configuration is a text.
 
     Args:
         folder: Where the event files are.
+        text: The configuration, or "".
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, text=""):
         super().__init__()
         self._folder = folder
+        self._text = text
         self._writer = None
 
     def on_train_begin(self, logs=None):
         self._writer = tf.summary.create_file_writer(self._folder)
+        if self._text:
+            indented = "".join(
+                f"    {line}\n" for line in self._text.split("\n")
+            )
+            with (
+                files.os_errors("written", self._folder),
+                self._writer.as_default(step=0),
+            ):
+                tf.summary.text("configuration", indented)
 
     def on_epoch_end(self, epoch, logs=None):
         with (
@@ -127,7 +109,14 @@ class TensorBoard(keras.callbacks.Callback):
             self._writer.as_default(step=epoch),
         ):
             for name, value in self.model.history[-1].items():
-                tf.summary.scalar(name, value)
+                if name != "generation":  # It is the step.
+                    group = _GROUP_OF.get(name)
+                    tag = f"{group}/{name}" if group else name
+                    tf.summary.scalar(tag, value)
+            rows = self.model.child_rows
+            if rows and "multiplier" in rows[0]:
+                multipliers = [row["multiplier"] for row in rows]
+                tf.summary.histogram("selection/multipliers", multipliers)
 
     def on_train_end(self, logs=None):
         self._writer.close()

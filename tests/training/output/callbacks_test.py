@@ -1,7 +1,6 @@
 """The callbacks, with real trainers and with stand-ins."""
 
 import csv
-import io
 import types
 
 import keras
@@ -12,137 +11,9 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from keras_lopt import checkpoints
 from keras_lopt.population import Members
-from keras_lopt.training.output import callbacks, records
+from keras_lopt.training.output import callbacks
 from tests import tiny
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        return True
-
-    def screen(self):
-        """Lines that a person sees: a line may be cleared and rewritten."""
-        return [
-            line.rpartition("\r\x1b[2K")[2]
-            for line in self.getvalue().split("\n")
-        ]
-
-
-def row(generation):
-    """A row of the history with recognizable numbers."""
-    return {
-        "generation": generation,
-        "outer_step": 10 * generation,
-        "best_score": 1.0 / (1 + generation),
-        "median_score": 2.0,
-        "worst_score": 3.0,
-        "best_train_loss": 0.125,
-        "accepted_fraction": 0.25,
-        "best_id": 5,
-        "inner_steps": 1000 * generation,
-        "inner_steps_per_second": 12345.6,
-        "seconds": 0.5 * generation,
-    }
-
-
-def stand_in(generation=0, **attributes):
-    """A trainer after `generation`, as far as callbacks look at it."""
-    return types.SimpleNamespace(
-        generation=generation,
-        history=[row(g) for g in range(generation + 1)],
-        child_rows=[],
-        stop_training=False,
-        state=state_of(generation),
-        **attributes,
-    )
-
-
-def child_rows(generation):
-    """Rows of two children per generation; generation 0 has none."""
-    return [
-        {"generation": generation, "id": 2 * generation + i, "accepted": i}
-        for i in range(2 if generation else 0)
-    ]
-
-
-def state_of(generation):
-    """A state after `generation`, as far as callbacks look at it."""
-    return types.SimpleNamespace(
-        seconds=0.5 * generation,
-        history=[row(g) for g in range(generation + 1)],
-        children=[
-            records.packed(child_rows(g)) for g in range(1, generation + 1)
-        ],
-        best=None,
-    )
-
-
-def played(callback, trainer, generations, begin=True):
-    """Calls `callback` as `fit` would for the next generations."""
-    callback.set_model(trainer)
-    callback.set_params({"epochs": generations[-1]})
-    if begin:
-        callback.on_train_begin()
-    for generation in generations:
-        trainer.generation = generation
-        trainer.state.seconds = 0.5 * generation
-        trainer.history = trainer.history[:generation] + [row(generation)]
-        trainer.child_rows = child_rows(generation)
-        callback.on_epoch_end(generation, {})
-    callback.on_train_end()
-    return callback
-
-
-class TestProgress:
-    def test_writes_one_line_per_generation_to_a_file(self):
-        stream = io.StringIO()
-        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
-        lines = stream.getvalue().splitlines()
-        assert len(lines) == 4
-        assert lines[3] == (
-            "generation 3/3  outer step 30  best 0.250 (train 0.125)  median "
-            "2.000  worst 3.000  accepted 0.25  12,346 inner steps/s  2 s"
-        )
-        assert "\r" not in stream.getvalue()
-        assert "\x1b" not in stream.getvalue()
-
-    def test_a_terminal_has_one_live_line(self, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "300")
-        stream = Terminal()
-        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3])
-        start, live, end = stream.screen()
-        assert "generation 0/3" in start  # It stays, as every 25th.
-        assert live.startswith("[====================] generation 3/3")
-        assert end == ""
-
-    def test_the_bar_grows_with_the_generations(self):
-        stream = Terminal()
-        played(callbacks.Progress(stream), stand_in(), [0, 1, 2, 3, 4])
-        bars = [part.count("=") for part in stream.getvalue().split("\r")[1:]]
-        assert bars == [0, 5, 10, 15, 20]
-
-    def test_every_25th_generation_stays(self):
-        stream = Terminal()
-        played(callbacks.Progress(stream), stand_in(), list(range(61)))
-        shown = [line for line in stream.screen() if line]
-        for line, generation in zip(shown, [0, 25, 50, 60], strict=True):
-            assert f"generation {generation}/60" in line
-
-    @pytest.mark.parametrize("columns", [40, 80, 120])
-    def test_the_live_line_fits_the_terminal(self, columns, monkeypatch):
-        """A wrapped line can't be cleared: each update would stay."""
-        monkeypatch.setenv("COLUMNS", str(columns))
-        stream = Terminal()
-        played(callbacks.Progress(stream), stand_in(), list(range(5)))
-        updates = stream.getvalue().replace("\n", "").split("\r\x1b[2K")
-        assert max(map(len, updates)) <= columns
-
-    def test_zero_generations_show_an_empty_bar(self):
-        stream = Terminal()
-        played(callbacks.Progress(stream), stand_in(), [0])
-        assert "[                    ] generation 0/0" in stream.getvalue()
+from tests.training.output.played import played, row, stand_in
 
 
 class TestCSVHistory:
@@ -219,33 +90,51 @@ class TestCSVHistory:
 
 class TestTensorBoard:
     TAGS = (
-        "best_score",
-        "median_score",
-        "worst_score",
-        "accepted_fraction",
-        "inner_steps_per_second",
+        "scores/best_score",
+        "scores/median_score",
+        "scores/worst_score",
+        "selection/accepted_fraction",
+        "speed/inner_steps_per_second",
     )
 
     def read(self, folder):
-        """Dict of tag -> list of (step, value)."""
+        """Dict of tag -> list of (step, array)."""
         events = event_accumulator.EventAccumulator(str(folder))
         events.Reload()
         return {
             tag: [
-                (event.step, float(tf.make_ndarray(event.tensor_proto)))
+                (event.step, tf.make_ndarray(event.tensor_proto))
                 for event in events.Tensors(tag)
             ]
             for tag in events.Tags()["tensors"]
         }
 
-    def test_scalars_are_the_history(self, tmp_path):
+    def test_scalars_are_the_history_in_groups(self, tmp_path):
         played(callbacks.TensorBoard(str(tmp_path)), stand_in(), [0, 1, 2])
         scalars = self.read(tmp_path)
         assert set(self.TAGS) <= set(scalars)
         for tag, series in scalars.items():
+            name = tag.rpartition("/")[2]
             assert series == [
-                (g, pytest.approx(row(g)[tag], rel=1e-6)) for g in range(3)
+                (g, pytest.approx(row(g)[name], rel=1e-6)) for g in range(3)
             ]
+
+    def test_multipliers_and_the_configuration_are_there(self, tmp_path):
+        callback = callbacks.TensorBoard(str(tmp_path), "a.b = 1\nc.d = 2")
+        trainer = stand_in()
+        callback.set_model(trainer)
+        callback.on_train_begin()
+        trainer.child_rows = [{"multiplier": 0.5}, {"multiplier": 2.0}]
+        callback.on_epoch_end(1)
+        callback.on_train_end()
+        found = self.read(tmp_path)
+        ((step, text),) = found["configuration"]
+        assert (step, text.ravel().tolist()) == (
+            0,
+            [b"    a.b = 1\n    c.d = 2\n"],
+        )
+        ((step, bins),) = found["selection/multipliers"]
+        assert step == 1 and bins[:, 2].sum() == 2
 
 
 class TestBestMember:
