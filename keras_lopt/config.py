@@ -1,9 +1,11 @@
 """Configuration: the only module of the package that knows gin."""
 
 import copy
+import inspect
 import os
 import pathlib
 import re
+import sys
 import tokenize
 import warnings
 
@@ -12,6 +14,8 @@ from keras_lopt import extras  # noqa: F401
 # isort: split
 import gin
 from gin import config_parser
+
+from keras_lopt.checks import near_name
 
 #: What gin raises for text or names that it can't use.
 _PARSE_ERRORS = (
@@ -71,7 +75,7 @@ def load(gin_files, bindings=(), root=SHIPPED):
         gin.clear_config()
         raise ConfigError(
             f"`gin_file` {list(gin_files)} with `gin` {list(bindings)} can't "
-            f"be used. Received: {message(e)}"
+            f"be used. Received: {message(e)}{_near(str(e))}"
         ) from e
     _warn_of_unused_macros(paths, bindings, folders)
 
@@ -148,6 +152,37 @@ def operative_text():
     return gin.operative_config_str()
 
 
+def _near(text):
+    """The nearest known name, for what gin says of one that it doesn't know."""
+    found = re.search(
+        r"No configurable matching (?:reference )?'@?([\w.]+)", text
+    )
+    if found:
+        name, known = found[1], _configurables()
+    else:
+        pattern = (
+            r"Configurable '([\w.]+)' doesn't have a parameter named '(\w+)'"
+        )
+        found = re.search(pattern, text)
+        if found is None or found[1] not in _configurables():
+            return ""
+        name = found[2]
+        known = inspect.signature(_configurables()[found[1]]).parameters
+    near = near_name(name, known)
+    return near and f".{near}"
+
+
+def _configurables():
+    """Dict of the public names of what has been imported of the package."""
+    return {
+        f"{module.removeprefix('keras_lopt.')}.{name}": getattr(package, name)
+        for module, package in list(sys.modules.items())
+        if module.startswith("keras_lopt.")
+        for name in getattr(package, "__all__", ())
+        if callable(getattr(package, name))
+    }
+
+
 def _find(name, root):
     for path in (name, os.path.join(root, name)):
         if os.path.isfile(path):
@@ -155,7 +190,7 @@ def _find(name, root):
     shipped = sorted(f for f in os.listdir(root) if f.endswith(".gin"))
     raise FileNotFoundError(
         f"`gin_file` must be a file, or one of {shipped} in {root}. "
-        f"Received: gin_file={name!r}"
+        f"Received: gin_file={name!r}.{near_name(name, shipped)}"
     )
 
 

@@ -116,7 +116,7 @@ def test_the_error_of_a_missing_file_lists_those_in_the_root(root):
         config.load(["hole.gin"], (), str(root))
     assert str(caught.value) == (
         f"`gin_file` must be a file, or one of ['whole.gin'] in {root}. "
-        "Received: gin_file='hole.gin'"
+        "Received: gin_file='hole.gin'. Did you mean 'whole.gin'?"
     )
 
 
@@ -194,8 +194,21 @@ def test_a_message_is_one_line(root):
         "`gin_file` ['whole.gin'] with `gin` ['training.run.rule = "
         "@rules.NoRule()'] can't be used. Received: No configurable matching "
         "reference '@rules.NoRule()'. In bindings string line 1 "
-        "training.run.rule = @rules.NoRule()"
+        "training.run.rule = @rules.NoRule(). Did you mean 'rules.Rule'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("binding", "near"),
+    [
+        ("training.Schedul.population = 4", "training.Schedule"),
+        ("training.Schedule.populaton = 4", "population"),
+        ("training.run.rule = @training.Experimen", "training.Experiment"),
+    ],
+)
+def test_a_message_names_what_is_nearest(root, binding, near):
+    message = refusal(root, bindings=[binding])
+    assert message.endswith(f". Did you mean {near!r}?")
 
 
 def test_a_message_names_a_value_that_python_cannot_read(root):

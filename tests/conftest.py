@@ -1,8 +1,19 @@
 """Set-up and fixtures that the tests of all sub-packages share."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "TF_XLA_FLAGS" not in os.environ:
+    # What several tests compile, in one process or in several, is compiled by
+    # the first of them: half of all the time goes into compilation.
+    compiled = tempfile.mkdtemp(prefix="keras_lopt_compiled_")
+    atexit.register(shutil.rmtree, compiled, ignore_errors=True)
+    os.environ["TF_XLA_FLAGS"] = (
+        f"--tf_xla_persistent_cache_directory={compiled}"
+    )
 
 import keras
 import numpy as np

@@ -177,8 +177,21 @@ class LearnedOptimizer(backends.BackendOptimizer):
         """Creates an optimizer from an optimizer file or imported weights.
 
         Args:
-            source, rule, config: As for `checkpoints.load`.
-            **kwargs: Other arguments of `LearnedOptimizer`.
+            source: The name of a bundled optimizer (`LearnedOptimizer.names()`
+                lists them); an optimizer file; the folder of a training run,
+                for its best member; `gs://bucket/path`, `hf://owner/name` or
+                `hf://owner/name/file`; or weights of another project, one
+                file or a list.
+            rule: The rule that the file must have, or its name. Weights of
+                other projects may need it; ours name theirs.
+            config: Dict of settings that the rule must have.
+            **kwargs: Other arguments of `LearnedOptimizer`, such as `horizon`,
+                and of every Keras optimizer, such as `clipnorm`.
+                `learning_rate` multiplies the step as trained and stays 1.
+
+        Raises:
+            FileNotFoundError: There is nothing at `source`.
+            ValueError: The file is damaged, or is not of `rule`.
 
         >>> from keras_lopt import LearnedOptimizer
         >>> optimizer = LearnedOptimizer.from_checkpoint("fused_digits")

@@ -13,7 +13,7 @@ from keras_lopt.training.devices import (
     make_strategy,
     reuse_compiled,
 )
-from keras_lopt.training.experiment import Experiment
+from keras_lopt.training.experiment import Experiment, trained_teacher
 from keras_lopt.training.output.callbacks import CSVHistory
 from keras_lopt.training.output.checkpoint import TrainingCheckpoint
 from keras_lopt.training.output.progress import Progress
@@ -36,4 +36,5 @@ __all__ = [
     "make_strategy",
     "reuse_compiled",
     "run",
+    "trained_teacher",
 ]

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -13,6 +14,7 @@ from keras_lopt.checks import check_integer
 from keras_lopt.estimators import Estimator
 from keras_lopt.population import (
     Elitist,
+    FixedTeacher,
     League,
     LogNormal,
     Mutation,
@@ -248,3 +250,18 @@ def _differs(found, full, least):
         or missing & least.keys()
         or any(_differs(v, full[k], least.get(k, {})) for k, v in found.items())
     )
+
+
+def trained_teacher(source: str, **settings: Any) -> FixedTeacher:
+    """A teacher that was trained before, from an optimizer file.
+
+    Args:
+        source: As for `checkpoints.load`.
+        **settings: Other arguments of `population.FixedTeacher`.
+
+    >>> from keras_lopt import training
+    >>> training.trained_teacher("fused_digits").teacher.name
+    'fused'
+    """
+    rule, theta, _ = checkpoints.load(source)
+    return FixedTeacher(teacher=rule, theta=theta, **settings)
