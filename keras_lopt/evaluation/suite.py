@@ -50,17 +50,9 @@ def run_suite(
         A dict per task, in the order of the suite. Tasks whose data are absent
         have only `task`, `family` and `skipped`.
 
-    >>> from keras_lopt import evaluation
-    >>> rows = evaluation.run_suite(
-    ...     "fused_digits",
-    ...     "report",
-    ...     suite="tiny",
-    ...     baselines=("adam",),
-    ...     rates=(0.01,),
-    ... )  # doctest: +ELLIPSIS
-    mlp(data=digits4, ...
-    >>> len(rows), rows[0]["steps"]
-    (4, 20)
+    For example:
+
+        evaluation.run_suite("runs/mine", "report", suite="general_test")
     """
     entries = suites.get(suite)
     check_numbers("rates", rates, "(0, inf)")

@@ -31,26 +31,53 @@ class Reparametrized(ModelWrapper):
     Args:
         inner: A built Keras model. Its trainable weights are this model's.
         per_tensor: Whether there is one factor per tensor of weights.
+        per_parameter: Whether there is one factor per weight.
     """
 
-    def __init__(self, inner, per_tensor=False, **kwargs):
+    def __init__(self, inner, per_tensor=False, per_parameter=False, **kwargs):
         super().__init__(inner, **kwargs)
-        self.per_tensor = per_tensor
-        shape = (len(inner.trainable_variables),) if per_tensor else ()
-        self.factor = self.add_weight(
-            name="factor", shape=shape, initializer="ones", trainable=False
-        )
+        self.per_tensor, self.per_parameter = per_tensor, per_parameter
+        shapes = [()]
+        if per_parameter:
+            shapes = [tuple(v.shape) for v in inner.trainable_variables]
+        elif per_tensor:
+            shapes = [(len(inner.trainable_variables),)]
+        self.factors = [
+            self.add_weight(
+                name=f"factor_{i}" if i else "factor",
+                shape=shape,
+                initializer="ones",
+                trainable=False,
+            )
+            for i, shape in enumerate(shapes)
+        ]
         self.build(self.input_shape)
 
+    def load(self, factors):
+        """Sets the factors, from `Variation.factors`."""
+        if self.per_parameter:
+            for variable, factor in zip(self.factors, factors, strict=True):
+                variable.assign(ops.broadcast_to(factor, variable.shape))
+        else:
+            self.factors[0].assign(
+                ops.stack(factors) if self.per_tensor else factors[0]
+            )
+
     def params(self, training):
-        factors = ops.broadcast_to(self.factor, [len(self.trainables)])
+        factors = self.factors
+        if not self.per_parameter:
+            factors = ops.broadcast_to(factors[0], [len(self.trainables)])
         return [
             value * ops.cast(factors[i], value.dtype)
             for i, value in enumerate(self.trainables)
         ]
 
     def get_config(self):
-        return {**super().get_config(), "per_tensor": self.per_tensor}
+        config = super().get_config()
+        config.update(
+            per_tensor=self.per_tensor, per_parameter=self.per_parameter
+        )
+        return config
 
 
 def problem_model(task):
@@ -65,7 +92,12 @@ def problem_model(task):
     model = task.model_fn()
     if not task.variation.reparametrizes:
         return model
-    return Reparametrized(model, task.variation.per_tensor)
+    kinds = task.variation.reparametrization_kinds or ()
+    per_tensor = task.variation.per_tensor or "tensor" in kinds
+    per_parameter = task.variation.per_parameter
+    return Reparametrized(
+        model, per_tensor and not per_parameter, per_parameter
+    )
 
 
 def load_problem(task, model, seed):
@@ -79,9 +111,9 @@ def load_problem(task, model, seed):
     Raises:
         ValueError: A bad `seed`, or a model with another structure.
     """
-    params, non_trainable, factor = _compiled_begin(task)(_checked(seed))
+    params, non_trainable, factors = _compiled_begin(task)(_checked(seed))
     if isinstance(model, Reparametrized):
-        model.factor.assign(factor)
+        model.load(factors)
         model = model.inner
     variables = model.trainable_variables + model.non_trainable_variables
     values = params + non_trainable
@@ -150,9 +182,8 @@ def _compiled_begin(task):
     @functools.partial(tf.function, jit_compile=True, autograph=False)
     def begin(seed):
         params, non_trainable = task.begin(seed)
-        factors = task.variation.factors(seed, len(params))
-        per_tensor = task.variation.per_tensor
-        return params, non_trainable, factors if per_tensor else factors[0]
+        shapes = [tuple(p.shape) for p in params]
+        return params, non_trainable, task.variation.factors(seed, shapes)
 
     return begin
 

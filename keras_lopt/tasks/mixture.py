@@ -7,6 +7,8 @@ rules. arXiv 2101.07367 trains on "a large diversity of problem types".
 import collections
 import functools
 import itertools
+import math
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +20,8 @@ from keras_lopt.tasks.task import Task
 
 #: Number of samples of a family to try before giving up.
 _MOST_SAMPLES = 100
+#: Largest ratio of the losses of guessing of tasks on one scale.
+_LARGEST_RATIO = 1.5
 
 
 class Mixture:
@@ -51,6 +55,7 @@ class Mixture:
         if weights is None:
             weights = (1.0,) * len(tasks)
         check_numbers("weights", weights, "(0, inf)", count=len(tasks))
+        _warn_of_scales(tasks)
         self.tasks = tuple(tasks)
         self.weights = np.array(weights) / np.sum(weights)
 
@@ -124,6 +129,30 @@ def _check_tasks(tasks):
         raise ValueError(
             "`tasks` must have different names, because columns of the history "
             f"are named after them. Received more than once: {several}"
+        )
+
+
+def _warn_of_scales(tasks):
+    """Warns if the loss of guessing is not about the same for all tasks."""
+    guessing = {}
+    for task in tasks:
+        scale, classes = task.normalizer, task.dataset.num_classes
+        if classes is not None:  # 1 for others with a scale of their own.
+            loss = (math.log(max(2, classes)) - scale.floor) / scale.unit
+            guessing[task.name] = loss
+        elif scale.unit != 1.0:
+            guessing[task.name] = 1.0
+    if not guessing:
+        return
+    low, high = (f(guessing, key=guessing.get) for f in (min, max))
+    if guessing[high] > _LARGEST_RATIO * guessing[low]:
+        warnings.warn(
+            "`tasks` should have losses on one scale, because scores are means "
+            "over tasks. Received: guessing has a loss of "
+            f"{guessing[high]:.2f} on {high!r} and of {guessing[low]:.2f} on "
+            f"{low!r}, which counts less; pass `normalizer`s, or use the "
+            "families, where guessing has a loss of 1",
+            stacklevel=3,
         )
 
 

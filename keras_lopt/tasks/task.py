@@ -114,7 +114,8 @@ class Task:
         """
         variables = self.model.trainable_variables
         init_scale = self.variation.scale("init_scale", seed)
-        factors = self.variation.factors(seed, len(variables))
+        shapes = [tuple(v.shape) for v in variables]
+        factors = self.variation.factors(seed, shapes)
         params = [
             self._fresh_value(v, seed) * tf.cast(init_scale / factor, v.dtype)
             for v, factor in zip(variables, factors)
@@ -163,7 +164,8 @@ class Task:
         drawn = tf.nest.map_structure(
             lambda data: tf.gather(data, indices), self.dataset.tensors
         )
-        return batches.see(view, *drawn)
+        noisy = indices if split == "train" else None
+        return batches.see(view, *drawn, noisy)
 
     @property
     def num_pixels(self):
@@ -218,7 +220,8 @@ class Task:
 
     def call(self, params, non_trainable, inputs, seed, training):
         """Outputs, new non-trainable values and added losses of the model."""
-        factors = self.variation.factors(seed, len(params))
+        shapes = [tuple(p.shape) for p in params]
+        factors = self.variation.factors(seed, shapes)
         return self.model.stateless_call(
             [p * tf.cast(f, p.dtype) for p, f in zip(params, factors)],
             non_trainable,
@@ -241,5 +244,5 @@ class Task:
             "max_loss": self.max_loss,
             "normalizer": vars(self.normalizer),
             "params": [list(v.shape) for v in self.model.trainable_variables],
-            "variation": vars(self.variation),
+            "variation": self.variation.describe(),
         }

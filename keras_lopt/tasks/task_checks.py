@@ -17,6 +17,28 @@ def check_variation(task):
             f"of dataset {task.dataset.name!r}. "
             f"Received: class_subset={subset}"
         )
+    if task.variation.has_noise and classes is None:
+        raise ValueError(
+            "`label_noise` must be (0.0, 0.0) for a dataset without classes. "
+            f"Received: label_noise={task.variation.label_noise}, dataset "
+            f"{task.dataset.name!r}"
+        )
+    _check_projection(task)
+
+
+def _check_projection(task):
+    features = task.variation.projection
+    if features is None:
+        return
+    inputs, shape = task.dataset.inputs, getattr(task.model, "input_shape", ())
+    has_numbers = isinstance(inputs, np.ndarray) and inputs.dtype != np.int32
+    if not has_numbers or task.num_pixels < 2 or shape != (None, features):
+        raise ValueError(
+            "`projection` must be the number of features of the task's model, "
+            "for examples of two or more numbers; the families `mlp` and "
+            f"`tabular` make such models. Received: projection={features}, "
+            f"task {task.name!r} whose model has inputs of shape {shape}"
+        )
 
 
 def check_loss(task):

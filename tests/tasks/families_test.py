@@ -50,7 +50,7 @@ def test_all_documented_families_are_registered():
         *("mlp", "mlp_ae", "mlp_vae", "conv_pooling", "conv_fc", "resnet"),
         *("nvp", "maf", "quadratic", "losg", "random_data", "rnn_text"),
         *("rnn_char_lm", "rnn_word_lm", "transformer_lm", "vit", "tabular"),
-        "lopt",
+        *("lopt", "teacher"),
     }
 
 

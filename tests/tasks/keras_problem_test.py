@@ -31,6 +31,20 @@ TASKS = {
         variation=ALL_VARIATIONS,
     ),
     "wine": lambda: tasks.get("wine_mlp", hidden=(8, 4), batch_size=8),
+    "noisy": lambda: tasks.get(
+        "digits_mlp",
+        size=4,
+        hidden=(8,),
+        batch_size=16,
+        variation=Variation(
+            reparametrization=(0.3, 3.0),
+            reparametrization_kinds=("none", "global", "tensor", "parameter"),
+            label_noise=(0.2, 0.4),
+            label_permutation=True,
+            projection=6,
+            class_subset=4,
+        ),
+    ),
 }
 
 
@@ -40,7 +54,8 @@ def make_task(name):
 
 
 @pytest.mark.parametrize(
-    "name, jit_compile", [("plain", True), ("varied", False), ("wine", False)]
+    "name, jit_compile",
+    [("plain", True), ("varied", False), ("wine", False), ("noisy", True)],
 )
 def test_fit_takes_the_steps_of_the_inner_run(name, jit_compile):
     task = make_task(name)
@@ -55,7 +70,7 @@ def test_reparametrized_model_computes_the_same_function():
     task = make_task("varied")
     model = keras_problem.problem_model(task)
     keras_problem.load_problem(task, model, SEED)
-    factor = float(model.factor.numpy())
+    factor = float(model.factors[0].numpy())
     assert factor != 1.0
     scaled = task.model_fn()
     scaled.set_weights(model.inner.get_weights())

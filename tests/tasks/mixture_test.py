@@ -38,6 +38,17 @@ def test_description_has_tasks_and_weights(small, large):
     }
 
 
+def test_losses_on_unlike_scales_are_warned_of_once(small):
+    nats = tasks.digits_mlp(4, (2,))
+    like = tasks.get("mlp", data="digits4", hidden=(2,))
+    with pytest.warns(UserWarning) as found:
+        Mixture([small, nats, like])
+    assert len(found) == 1
+    assert "guessing has a loss of 2.30 on 'digits4x4_mlp" in str(found[0])
+    Mixture([small, like])  # Warnings are errors here.
+    Mixture([nats])
+
+
 def test_weights_are_shares_of_the_time(small, large):
     costs = [tasks.task_cost(task).step for task in (small, large)]
     assert costs[1] > 3 * costs[0]

@@ -153,3 +153,57 @@ def test_batch_statistics_start_anew_and_are_learned(
     expected = 0.5 * np.mean(inputs, axis=0)
     np.testing.assert_allclose(new_mean, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(layer.moving_mean, np.zeros(13))
+
+
+def test_a_fraction_of_the_training_labels_is_replaced_for_good(
+    digits_task, draw
+):
+    clean, found = (
+        draw(digits_task()),
+        draw(digits_task(label_noise=(0.3, 0.3))),
+    )
+    np.testing.assert_array_equal(clean[0], found[0])
+    changed = np.mean(clean[1] != found[1], axis=(1, 2))
+    # One of ten random labels is right.
+    assert changed == pytest.approx(0.27, abs=0.08)
+    for images, labels in zip(*found):
+        table = {}
+        for image, label in zip(
+            images.reshape(-1, images.shape[-1]), labels.ravel()
+        ):
+            assert table.setdefault(image.tobytes(), label) == label
+
+
+def test_labels_of_other_splits_have_no_noise(digits_task, draw):
+    for split in ("inner_valid", "outer_valid", "test"):
+        plain = draw(digits_task(), split)[1]
+        noisy = draw(digits_task(label_noise=(1.0, 1.0)), split)[1]
+        np.testing.assert_array_equal(plain, noisy)
+
+
+def test_inputs_are_projected_by_one_matrix_per_problem(digits_task, draw):
+    plain, _ = draw(digits_task())
+    projected, _ = draw(digits_task(projection=5))
+    assert projected.shape == (*plain.shape[:-1], 5)
+    for inputs, found in zip(plain, projected):
+        inputs = inputs.reshape(-1, inputs.shape[-1])
+        found = found.reshape(-1, 5)
+        matrix, *_ = np.linalg.lstsq(inputs, found, rcond=None)
+        np.testing.assert_allclose(inputs @ matrix, found, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name, config, message",
+    [
+        ("mlp_ae", {"variation": {"projection": 4}}, "`projection` must be"),
+        ("quadratic", {"variation": {"projection": 4}}, "`projection` must be"),
+        (
+            "tabular",
+            {"data": "diabetes", "variation": {"label_noise": (0.0, 0.1)}},
+            "`label_noise` must be .* for a dataset without classes",
+        ),
+    ],
+)
+def test_data_that_cannot_vary_so_are_refused(name, config, message):
+    with pytest.raises(ValueError, match=message):
+        tasks.get(name, **config)

@@ -1,6 +1,7 @@
 """Which examples each step of a problem gets, and how the problem sees them."""
 
 import functools
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -111,21 +112,60 @@ def class_table(targets, start, num_classes):
     return table
 
 
-def see(view, inputs, targets):
+def see(view, inputs, targets, noisy=None):
     """Examples as their problems see them.
 
     Args:
         view: From `Variation.view`, with a leading axis q of problems.
         inputs, targets: Nests of tensors [q, ..., *example].
+        noisy: [q, ...] indices of the examples if their labels have the
+            problem's noise.
 
     Returns:
         Inputs and targets.
     """
     inputs, targets = as_seen((inputs, targets))
     inputs = tf.nest.map_structure(lambda x: _seen_input(x, view), inputs)
+    if noisy is not None and "noise" in view:
+        targets = noisy_labels(view, noisy, targets)
     if "labels" in view:
         targets = tf.gather(view["labels"], targets, axis=1, batch_dims=1)
     return inputs, targets
+
+
+def noisy_labels(view, indices, labels):
+    """Class numbers, a fraction of which are random ones.
+
+    Args:
+        view: As for `see`, with "noise".
+        indices, labels: [q, ...] int32: which examples, and their classes.
+    """
+    shape = [-1] + [1] * (indices.shape.rank - 1)
+    key = tf.bitcast(tf.reshape(view["noise"]["key"], shape), tf.uint32)
+    fraction = tf.reshape(view["noise"]["fraction"], shape)
+    first = _mixed(tf.bitwise.bitwise_xor(tf.cast(indices, tf.uint32), key))
+    kinds = (view["classes"] if "classes" in view else view["labels"]).shape[1]
+    drawn = _scaled(_uniform(_mixed(first)), kinds)
+    if "classes" in view:
+        flat = tf.reshape(drawn, [drawn.shape[0], -1])
+        flat = tf.gather(view["classes"], flat, axis=1, batch_dims=1)
+        drawn = tf.reshape(flat, drawn.shape)
+    return tf.where(_uniform(first) < fraction, drawn, labels)
+
+
+def _uniform(bits):
+    """Numbers in [0, 1) from uint32 bits: the 24 that float32 holds."""
+    bits = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
+    return tf.cast(bits, tf.float32) / 2.0**24
+
+
+def _mixed(bits):
+    """uint32 bits, mixed so that all depend on all (MurmurHash3)."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        shifted = tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))
+        bits = tf.bitwise.bitwise_xor(bits, shifted)
+        bits *= tf.constant(factor, tf.uint32)
+    return bits
 
 
 def _seen_input(inputs, view):
@@ -138,4 +178,17 @@ def _seen_input(inputs, view):
         flat = tf.gather(flat, view["pixels"], axis=2, batch_dims=1)
         inputs = tf.reshape(flat, inputs.shape)
     scales = tf.reshape(view["scale"], [-1] + [1] * (inputs.shape.rank - 1))
-    return inputs * scales
+    inputs = inputs * scales
+    if "projection" in view:
+        inputs = _projected(inputs, view["projection"])
+    return inputs
+
+
+def _projected(inputs, projection):
+    """[q, ..., features] from inputs [q, ..., *example]."""
+    count, pixels, features = projection.shape
+    flat = tf.reshape(inputs, [count, -1, pixels])
+    axes = inputs.shape.as_list()
+    while math.prod(axes) > count * flat.shape[1]:
+        axes.pop()  # Those of an example.
+    return tf.reshape(tf.matmul(flat, projection), [*axes, features])

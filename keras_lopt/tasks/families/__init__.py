@@ -20,6 +20,7 @@ from keras_lopt.tasks.families import (
     rnn_lm,
     rnn_text,
     tabular,
+    teacher,
     transformer_lm,
     vit,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "rnn_lm",
     "rnn_text",
     "tabular",
+    "teacher",
     "transformer_lm",
     "vit",
 ]

@@ -57,7 +57,7 @@ def _regression(name, body, dataset, batch_size, variation):
     """As `common.classifier`, but with numbers as targets."""
 
     def model_fn():
-        inputs = keras.Input(dataset.inputs.shape[1:])
+        inputs = keras.Input(common.input_shape(dataset, variation))
         outputs = layers.Dense(dataset.targets.shape[1])(body(inputs))
         return keras.Model(inputs, outputs)
 

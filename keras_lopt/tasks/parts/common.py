@@ -25,6 +25,17 @@ def as_variation(variation):
     return Variation(**(variation or {}))
 
 
+def input_shape(dataset, variation):
+    """Shape of an input of a model, without the batch.
+
+    Args:
+        dataset: A `tasks.Dataset` of one array of inputs.
+        variation: As for `as_variation`.
+    """
+    features = as_variation(variation).projection
+    return dataset.inputs.shape[1:] if features is None else (features,)
+
+
 def digest(config):
     """Eight hexadecimal digits that tell configurations apart."""
     return f"{zlib.crc32(repr(config).encode()):08x}"
@@ -90,7 +101,7 @@ def classifier(
 
     def model_fn():
         inputs = keras.Input(
-            dataset.inputs.shape[1:], dtype=input_dtype(dataset)
+            input_shape(dataset, variation), dtype=input_dtype(dataset)
         )
         x = keras.layers.Rescaling(2.0, -1.0)(inputs) if center else inputs
         outputs = layers.Dense(dataset.num_classes)(body(x))

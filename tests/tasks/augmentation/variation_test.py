@@ -123,3 +123,93 @@ def test_a_string_is_refused_as_a_switch():
         "Received: label_permutation='False'",
     ):
         Variation(label_permutation="False")
+
+
+KINDS = "none", "global", "tensor", "parameter"
+SHAPES = [(2, 3), (3,)]
+
+
+def factors(variation):
+    """[1000, 9] factors of all parameters, one row per problem."""
+
+    def flat(seed):
+        made = variation.factors(seed, SHAPES)
+        spread = [tf.broadcast_to(f, s) for f, s in zip(made, SHAPES)]
+        return tf.concat([tf.reshape(f, [-1]) for f in spread], 0)
+
+    return over_seeds(flat)
+
+
+def of_kinds(*kinds):
+    """`factors` of a variation with these kinds of reparametrization."""
+    return factors(
+        Variation(
+            reparametrization=(0.01, 100.0), reparametrization_kinds=kinds
+        )
+    )
+
+
+def test_problems_draw_kinds_of_reparametrization_as_often_as_listed():
+    rows = of_kinds(*KINDS, "none")
+    different = np.array([len(set(row)) for row in rows])
+    is_none = np.all(rows == 1.0, axis=1)
+    found = [is_none.sum(), *(np.sum(different == n) for n in (1, 2, 9))]
+    found[1] -= found[0]  # One factor: none is 1.
+    expected = np.array([400, 200, 200, 200])
+    assert np.abs(found - expected).max() < 4 * np.sqrt(240.0)
+    assert rows.min() >= 0.01 * (1 - 1e-5) and rows.max() <= 100 * (1 + 1e-5)
+
+
+def test_one_kind_is_what_there_was_before_there_were_kinds():
+    for kind, per_tensor in (("global", False), ("tensor", True)):
+        before = Variation(
+            reparametrization=(0.01, 100.0), per_tensor=per_tensor
+        )
+        np.testing.assert_array_equal(of_kinds(kind), factors(before))
+
+
+def test_settings_at_their_defaults_are_not_described():
+    fields = {
+        "init_scale",
+        "input_scale",
+        "reparametrization",
+        "label_permutation",
+        "per_tensor",
+        "pixel_permutation",
+        "class_subset",
+    }
+    assert set(Variation().describe()) == fields
+    used = Variation(label_noise=(0.0, 0.1), projection=3).describe()
+    assert set(used) == fields | {"label_noise", "projection"}
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"label_noise": (0.0, 1.5)}, "`label_noise` must be 2 finite numbers"),
+        ({"label_noise": (0.5, 0.1)}, "`label_noise` must be a range"),
+        ({"projection": 0}, "`projection` must be an integer >= 1"),
+        (
+            {
+                "reparametrization": (0.1, 1.0),
+                "reparametrization_kinds": ("all",),
+            },
+            "`reparametrization_kinds` must be a tuple of some of",
+        ),
+        (
+            {"reparametrization_kinds": ("global",)},
+            "`reparametrization_kinds` must come with a range",
+        ),
+        (
+            {
+                "reparametrization": (0.1, 1.0),
+                "reparametrization_kinds": ("global",),
+                "per_tensor": True,
+            },
+            "without `per_tensor`",
+        ),
+    ],
+)
+def test_bad_noise_projection_and_kinds_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Variation(**settings)
