@@ -1,5 +1,6 @@
 """What the commands share: flags, configuration, one call, its errors."""
 
+import os
 import pathlib
 import sys
 
@@ -32,12 +33,19 @@ def main(argv, find_function, *names):
     if not FLAGS.gin_file:
         raise app.UsageError("--gin_file says what to do: give at least one")
     logging.set_verbosity(logging.FATAL)  # gin logs every path it tries.
-    from keras_lopt import config
-
     try:
+        from keras_lopt import config
+
         config.load(FLAGS.gin_file, FLAGS.gin, str(ROOT / "gin_configs"))
         config.call(find_function(), *(FLAGS[name].value for name in names))
     except (ValueError, OSError) as error:
         command = pathlib.Path(argv[0]).stem
         print(f"{command}: {config.message(error)}", file=sys.stderr)
+        if isinstance(error, ConnectionError):
+            # At an orderly exit, TensorFlow waits for the worker that is gone.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(2)
         sys.exit(2)
+    except KeyboardInterrupt:  # Before or after training, which handles it.
+        sys.exit(130)

@@ -11,8 +11,11 @@ from absl import app, flags
 flags.adopt_module_key_flags(_command)
 
 flags.DEFINE_string(
-    "strategy", "auto", "Devices: auto, cpu, gpu, multi_worker or tpu."
+    "strategy",
+    "auto",
+    "Devices: auto, cpu, gpu, mirrored, multi_worker or tpu.",
 )
+flags.DEFINE_integer("replicas", None, "Number of replicas, where mirrored.")
 flags.DEFINE_string(
     "resume", "auto", "auto: continue what is in out_dir; never: start again."
 )
@@ -25,7 +28,9 @@ def find_function():
 
 
 def main(argv):
-    _command.main(argv, find_function, "out_dir", "strategy", "resume")
+    _command.main(
+        argv, find_function, "out_dir", "strategy", "resume", "replicas"
+    )
 
 
 if __name__ == "__main__":

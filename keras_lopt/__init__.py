@@ -1,10 +1,13 @@
 """keras_lopt: learned optimizers for Keras 3 that train themselves.
 
-The public names are loaded on first use, so that rules, optimizers and
+`LearnedOptimizer` is here at once, so that Keras can load models that were
+saved with it. The sub-packages are loaded on first use: rules, optimizers and
 optimizer files work on the JAX and PyTorch backends without TensorFlow.
 """
 
 import importlib
+
+import keras
 
 __version__ = "0.1.0"
 
@@ -23,6 +26,11 @@ _SUBPACKAGES = (
 __all__ = ["LearnedOptimizer", *_SUBPACKAGES]
 
 
+if keras.backend.backend() in ("tensorflow", "jax", "torch"):
+    # Registers the class with Keras. Other backends compute no gradients.
+    from keras_lopt.optimizers import LearnedOptimizer
+
+
 def __getattr__(name):
     if name == "LearnedOptimizer":
         return importlib.import_module("keras_lopt.optimizers").LearnedOptimizer
@@ -35,4 +43,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

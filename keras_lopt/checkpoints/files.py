@@ -7,6 +7,7 @@ also imports weights from other libraries (importers/).
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -20,7 +21,7 @@ import safetensors.numpy
 
 from keras_lopt.checkpoints.errors import CheckpointError
 from keras_lopt.checkpoints.importers import load_imported
-from keras_lopt.checkpoints.locations import SUFFIX, located
+from keras_lopt.checkpoints.locations import SUFFIX, bundled_path, located
 from keras_lopt.checkpoints.remote import is_remote
 from keras_lopt.checkpoints.rule_specs import (
     check_rule_and_theta,
@@ -61,11 +62,27 @@ def save(
     >>> checkpoints.load("mine.safetensors")[2]
     {'by': 'me'}
     """
+    _write_atomically(pathlib.Path(path), to_bytes(rule, theta, metadata))
+
+
+def to_bytes(
+    rule: Rule,
+    theta: Mapping[str, np.ndarray],
+    metadata: dict[str, Any] | None = None,
+) -> bytes:
+    """What `save` writes, for those who write it elsewhere.
+
+    The same arguments give the same bytes.
+
+    Args:
+        rule, theta, metadata: As for `save`.
+
+    Raises:
+        ValueError: As for `save`.
+    """
     check_rule_and_theta(rule, theta)
-    # Not `ascontiguousarray`, which turns scalars into vectors.
-    leaves = {k: np.array(v, np.float32, order="C") for k, v in theta.items()}
     content = safetensors.numpy.save(
-        leaves,
+        _contiguous(theta),
         metadata={
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -73,7 +90,7 @@ def save(
             "metadata": _metadata_to_json({} if metadata is None else metadata),
         },
     )
-    _write_atomically(pathlib.Path(path), content)
+    return _ordered(content)
 
 
 def load(
@@ -90,7 +107,7 @@ def load(
     the file. `metadata["imported"]` says what was assumed.
 
     Args:
-        source: A name from `bundled_names()`; a file; the directory of a
+        source: A name from `names()`; a file; the directory of a
             training run, for its best member; `gs://bucket/path`;
             `hf://owner/name` or `hf://owner/name/file`. Or a list of these, if
             the weights are in several files, as PyLO's VeLO is.
@@ -131,6 +148,34 @@ def load(
         return load_imported(paths, rule, config)
 
 
+def describe(name: str) -> dict[str, Any]:
+    """What is known of an optimizer that ships inside the package.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        Dict with `name`; `rule` (a `rules.Rule`); `weights`, the number of
+        entries of theta; `metadata` of the file; and `card`, a Markdown text
+        on how it was trained, what it was tried on and its limits ("" if it
+        has none).
+
+    >>> from keras_lopt import checkpoints
+    >>> checkpoints.describe("fused_digits")["rule"].name
+    'fused'
+    """
+    path = bundled_path(name)
+    rule, theta, metadata = load(path)
+    card = path.with_suffix(".md")
+    return {
+        "name": name,
+        "rule": rule,
+        "weights": sum(int(leaf.size) for leaf in theta.values()),
+        "metadata": metadata,
+        "card": card.read_text(encoding="utf-8") if card.is_file() else "",
+    }
+
+
 def convert(
     source: Path | Sequence[Path],
     path: Path,
@@ -168,6 +213,53 @@ def convert(
         metadata = {**metadata, "license": license}
     save(path, found, theta, metadata)
     return found, metadata
+
+
+def theta_to_bytes(theta: Mapping[str, np.ndarray]) -> bytes:
+    """Theta alone in the safetensors format, without its rule."""
+    return safetensors.numpy.save(_contiguous(theta))
+
+
+def theta_from_bytes(content: bytes, rule: Rule) -> dict[str, np.ndarray]:
+    """Theta of `rule` from `theta_to_bytes`, checked as that of a file.
+
+    Raises:
+        ValueError: `content` is damaged, or its leaves, shapes, dtypes or
+            values are not those of a theta of this rule.
+    """
+    try:
+        leaves = safetensors.numpy.load(content)
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise ValueError(f"it is no safetensors data ({error})") from error
+    rule.check_theta(leaves)
+    return {leaf: np.array(leaves[leaf]) for leaf in rule.theta_shapes()}
+
+
+def theta_sha256(theta: Mapping[str, np.ndarray]) -> str:
+    """Hash of names, shapes and values of theta, in hexadecimal digits."""
+    return hashlib.sha256(theta_to_bytes(theta)).hexdigest()
+
+
+def _contiguous(theta):
+    # Not `ascontiguousarray`, which turns scalars into vectors.
+    return {
+        leaf: np.array(theta[leaf], np.float32, order="C")
+        for leaf in sorted(theta)
+    }
+
+
+def _ordered(content):
+    """A safetensors file whose bytes follow from what it holds.
+
+    The library writes the metadata in a random order.
+    """
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False)
+    text = text.encode()
+    text += b" " * (-len(text) % 8)  # Tensors begin at multiples of 8.
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def _is_own(path):

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_lopt.checkpoints import remote
 from keras_lopt.checkpoints.errors import CheckpointError
+from keras_lopt.checks import near_name
 
 SUFFIX = ".safetensors"
 #: The best member, which a training run keeps up to date in its directory.
@@ -15,14 +16,35 @@ BUNDLED = pathlib.Path(__file__).parent / "bundled"
 GIN_CONFIG = "config.gin"
 
 
-def bundled_names() -> list[str]:
+#: What Keras saves models in.
+_KERAS_SUFFIXES = (".keras", ".h5")
+
+
+def names() -> list[str]:
     """Sorted names of the optimizers that ship inside the package.
 
+    `describe` says what each of them is.
+
     >>> from keras_lopt import checkpoints
-    >>> "fused_digits" in checkpoints.bundled_names()
+    >>> "fused_digits" in checkpoints.names()
     True
     """
     return sorted(path.stem for path in BUNDLED.glob(f"*{SUFFIX}"))
+
+
+def bundled_names() -> list[str]:
+    """The same as `names`, which is its newer name."""
+    return names()
+
+
+def bundled_path(name: str) -> pathlib.Path:
+    """Path of the file that ships as `name`; ValueError without one."""
+    if name not in names():
+        raise ValueError(
+            f"`name` must be one of {names()}. "
+            f"Received: name={name!r}.{near_name(name, names())}"
+        )
+    return BUNDLED / f"{name}{SUFFIX}"
 
 
 @contextlib.contextmanager
@@ -50,9 +72,17 @@ def _local(source):
         raise ValueError(
             f"`source` must be a string or a path. Received: source={source!r}"
         )
-    if str(source) in bundled_names():
-        return BUNDLED / f"{source}{SUFFIX}"
+    if str(source) in names():
+        return bundled_path(str(source))
     path = pathlib.Path(source)
+    if path.suffix in _KERAS_SUFFIXES:
+        raise CheckpointError(
+            path,
+            f"a {path.suffix} file is what Keras saves a model in. Load that "
+            "by `keras.models.load_model(path)`, whose `optimizer` continues "
+            "the training; `optimizer.rule` and `optimizer.theta` are what "
+            "`checkpoints.save` makes an optimizer file of.",
+        )
     if path.is_dir():
         if not (path / BEST).is_file():
             raise CheckpointError(
@@ -66,7 +96,8 @@ def _local(source):
         raise FileNotFoundError(
             "`source` must be an optimizer file, the directory of a training "
             "run, gs://bucket/path, hf://owner/name, or one of the bundled "
-            f"names {bundled_names()}. Received: source={str(source)!r}"
+            f"names {names()}. Received: source={str(source)!r}."
+            f"{near_name(source, names())}"
         )
     return path
 

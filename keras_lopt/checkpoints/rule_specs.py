@@ -4,6 +4,7 @@ import collections.abc
 import json
 
 from keras_lopt import rules
+from keras_lopt.checks import near_name
 
 
 def check_rule_and_theta(rule, theta):
@@ -13,6 +14,7 @@ def check_rule_and_theta(rule, theta):
             "`rule` must be a `rules.Rule`, as `rules.get(name)` builds it. "
             f"Received: rule={rule!r} of type {type(rule).__name__}"
         )
+    rules.check_not_inherited(rule)
     if not isinstance(theta, collections.abc.Mapping):
         raise ValueError(
             "`theta` must be a dict from leaf name to float32 array, as from "
@@ -23,6 +25,7 @@ def check_rule_and_theta(rule, theta):
 
 def rule_spec(rule):
     """`{"name": ..., "config": {...}}` of `rule`, as it is after JSON."""
+    rules.check_not_inherited(rule)
     return json.loads(
         json.dumps({"name": rule.name, "config": rule.get_config()})
     )
@@ -49,6 +52,22 @@ def rule_from_spec(spec):
         key: tuple(value) if isinstance(value, list) else value
         for key, value in spec["config"].items()
     }
+    if spec["name"] not in rules.names():
+        raise ValueError(
+            f"`name` must be one of the registered rules {rules.names()}. "
+            f"Received: name={spec['name']!r}."
+            f"{near_name(spec['name'], rules.names())} If it is a rule of "
+            "your own, import the module that registers it first."
+        )
+    known = rules.hyperparameters(spec["name"])
+    unknown = sorted(set(config) - set(known))
+    if unknown:
+        raise ValueError(
+            f"Rule {spec['name']!r} of this version has the hyperparameters "
+            f"{known}. Received: {unknown}, of another version of the rule: "
+            "install the version of keras_lopt (or of your own module) that "
+            "it was saved with"
+        )
     try:
         return rules.get(spec["name"], **config)
     except TypeError as error:

@@ -64,8 +64,9 @@ class Estimator:
         outer_split: Data of the outer loss: "train" or "outer_valid".
         clip: Each entry of the meta-gradient is clipped to +-clip; 0.1 in
             arXiv 2009.11243.
-        mapping: Of inner runs: "map" or, on accelerators, "vectorized", as
-            for `InnerRun`.
+        mapping: Of inner runs: "map" or "vectorized", as for `InnerRun`;
+            default: "vectorized" on accelerators where the task allows it,
+            else "map".
         hidden: Fraction of problems whose horizon the rule is not told.
         outer_loss: "loss", or "log_loss": the log of 0.02 + the normalized
             loss, which still has a gradient where the loss is below 1% of
@@ -84,7 +85,7 @@ class Estimator:
     sigma: float = 0.01
     outer_split: str = "train"
     clip: float = 0.1
-    mapping: str = "map"
+    mapping: str | None = None
     hidden: float = 0.0
     outer_loss: str = "loss"
     train_weight: float = 0.0
@@ -98,7 +99,8 @@ class Estimator:
         as_horizon(self.horizon)  # Refuses what is none.
         for field in ("sigma", "clip", "difference_clip"):
             check_number(field, getattr(self, field), "(0, inf)")
-        check_mapping(self.mapping)
+        if self.mapping is not None:
+            check_mapping(self.mapping)
         check_number("hidden", self.hidden, "[0, 1]")
         check_number("train_weight", self.train_weight, "[0, 1]")
         check_choice("outer_loss", self.outer_loss, OUTER_LOSSES)
@@ -156,14 +158,22 @@ class Estimator:
                 f"rule {rule.name!r}"
             )
 
-    def inner_run(self, rule, task):
-        """The inner run that `estimate` needs."""
+    def inner_run(self, rule, task, on_cpu=True):
+        """The inner run that `estimate` needs.
+
+        Args:
+            rule: The `rules.Rule` that trains.
+            task: The `tasks.Task`.
+            on_cpu: Whether it runs on a CPU: one problem at a time stays in
+                its cache, but would leave an accelerator idle.
+        """
+        vectorizes = task.vectorizes and not on_cpu
         return InnerRun(
             rule,
             task,
             self.steps_per_estimate,
             horizon=self.horizons.longest,
-            mapping=self.mapping,
+            mapping=self.mapping or ("vectorized" if vectorizes else "map"),
             outer_loss=self.outer_loss,
         )
 

@@ -67,15 +67,17 @@ class MetaCase:
         begun = training.PopulationState.initial(experiment, devices)
         member, (state,) = begun.members, begun.inner_states
         trained = devices.replicas.broadcast(
-            (member.thetas, member.slots, member.slot_steps)
+            (member.thetas, member.averages, member.slots, member.slot_steps)
         )
         teachers = tf.constant(member.thetas), tf.zeros([1])
         (task,), seed = devices.tasks, tf.constant(self.seed)
 
         def outer_step():
-            grads, losses, _ = task.estimate(trained[0], state, seed)
-            thetas, *_ = devices.update(*trained, teachers, grads, losses)
-            return strategy.experimental_local_results(thetas)
+            grads, losses, _ = task.estimate(
+                trained[0], state, seed, tf.constant(0)
+            )
+            _, losses = devices.update(*trained, teachers, [grads], [losses])
+            return strategy.experimental_local_results(losses)
 
         self.cores = devices.replicas.parallel_calls
         self.inner_steps = experiment.inner_steps_per_outer_step
@@ -92,20 +94,25 @@ class MetaCase:
         cheapest = rules.get(CHEAPEST)
         run = estimator.inner_run(rule, self.task)
         state = estimator.initial_state(run, 1, estimator.pairs, 0)
-        draw = training.compiled(estimator.draw, state, seed, 0)
-        seeds, _ = draw(state, seed, 0)
+        draw = training.compiled(estimator.draw, state, seed, 0, 0)
+        problems, _ = draw(state, seed, 0, 0)
+        seeds, horizons = problems.seeds, problems.horizons
 
         def batches():
             return run.draw_batches(seeds, state.steps, estimator.outer_split)
 
         return {
-            "random": Clock(lambda: draw(state, seed, 0)),
+            "random": Clock(lambda: draw(state, seed, 0, 0)),
             "data": Clock(tf.function(batches, autograph=False)),
-            "with_rule": Clock(self._inner_run(rule, seeds, batches())),
-            "gradient": Clock(self._inner_run(cheapest, seeds, batches())),
+            "with_rule": Clock(
+                self._inner_run(rule, seeds, batches(), horizons)
+            ),
+            "gradient": Clock(
+                self._inner_run(cheapest, seeds, batches(), horizons)
+            ),
         }
 
-    def _inner_run(self, rule, seeds, batches):
+    def _inner_run(self, rule, seeds, batches, horizons):
         run = self.estimator.inner_run(rule, self.task)
         pairs = self.estimator.pairs
         theta = run.theta_vector.pack(rule.init_theta(0))
@@ -116,6 +123,7 @@ class MetaCase:
             tf.zeros([pairs], tf.int32),
             tf.repeat(tf.range(pairs), 2),
             batches,
+            horizons,
         )
         advance = training.compiled(run.advance, *args)
         return lambda: advance(*args)

@@ -24,6 +24,11 @@ class DivergenceGuard:
     Then only non-finite gradients are skipped. `fit` warns about that at its
     end, and `callbacks.ReportGuard` at the end of the epoch.
 
+    Without a guard, a NaN or infinite gradient stays in the slots of most
+    rules, and its variables are lost (`scale_free` takes such entries as
+    zeros). An infinite loss does the same to rules that need the loss; others
+    do not see it. Gradients of zero are no problem for any rule.
+
     Args:
         max_update: Largest change of an entry in one step, after
             `learning_rate`, in units of the parameter. None for no limit.
@@ -143,7 +148,7 @@ class GuardState:
             self._counters[name].assign(value)
 
     def _value(self, name):
-        return ops.convert_to_tensor(self._counters[name])
+        return ops.convert_to_tensor(self._counters[name], dtype="int32")
 
     def report(self):
         """Dict of integers; `fallen_back` is a bool."""

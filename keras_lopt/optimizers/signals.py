@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_lopt import rules
+from keras_lopt.optimizers import backends
 
 AVAILABLE = ("step", "horizon", "train_loss")
 
@@ -26,7 +27,8 @@ class SetSignals:
         _check_available(rule)
         check_horizon(horizon)
         self._rule = rule
-        # A Python number, because it is read while a step is being traced.
+        # What was last known of the variable, which is the truth if there is
+        # one: it may be loaded, and is not always to be read.
         self._horizon = None if horizon is None else int(horizon)
         self._horizon_variable = self._valid_loss = None
         if self.reads_horizon:
@@ -44,6 +46,10 @@ class SetSignals:
 
     @property
     def horizon(self):
+        if self._horizon_variable is not None:
+            value = backends.known_value(self._horizon_variable)
+            if value is not None:
+                self._horizon = int(value) or None
         return self._horizon
 
     @horizon.setter
@@ -53,12 +59,6 @@ class SetSignals:
         if self._horizon_variable is not None:
             self._horizon_variable.assign(self._horizon or 0)
 
-    def read_back(self):
-        """Updates the horizon after the variables were loaded."""
-        if self._horizon_variable is not None:
-            value = int(ops.convert_to_numpy(self._horizon_variable))
-            self._horizon = value or None
-
     def set_valid_loss(self, loss):
         """Keeps `loss` for the next step, if the rule uses it."""
         if self._valid_loss is not None:
@@ -67,7 +67,7 @@ class SetSignals:
     def check(self):
         """Raises ValueError where the rule must know the horizon: None."""
         is_required = "horizon" in self._rule.required_signals
-        if is_required and self._horizon is None:
+        if is_required and (self._horizon or self.horizon) is None:
             raise ValueError(
                 f"Rule {self._rule.name!r} plans with the length of the "
                 "training, which is unknown. Pass the callback "
@@ -84,13 +84,17 @@ class SetSignals:
             iterations: Variable or tensor: number of updates before this one.
             train_loss: Scalar, or None if there is none.
         """
-        signals = {"step": ops.convert_to_tensor(iterations)}
+        signals = {"step": ops.cast(iterations, "int32")}
         if self._horizon_variable is not None:  # 0 where it is not known.
-            signals["horizon"] = ops.convert_to_tensor(self._horizon_variable)
+            signals["horizon"] = ops.convert_to_tensor(
+                self._horizon_variable, dtype="int32"
+            )
         if train_loss is not None:
             signals["train_loss"] = train_loss
         if self._valid_loss is not None:
-            signals["valid_loss"] = ops.convert_to_tensor(self._valid_loss)
+            signals["valid_loss"] = ops.convert_to_tensor(
+                self._valid_loss, dtype="float32"
+            )
         return signals
 
     def forget_valid_loss(self):

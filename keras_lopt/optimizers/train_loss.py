@@ -29,7 +29,8 @@ class TrainLoss:
         if not self.is_needed:
             return
         if loss is not None:
-            loss = ops.convert_to_tensor(loss)
+            dtype = getattr(loss, "dtype", "float32")
+            loss = ops.convert_to_tensor(loss, dtype=dtype)
             if len(loss.shape) != 0:
                 raise ValueError(
                     f"Rule {self._rule.name!r} needs the training loss: "
@@ -72,13 +73,13 @@ class TrainLoss:
 
     def reset(self):
         if self._accumulator is not None:
-            self._accumulator.assign(ops.zeros(()))
+            self._accumulator.assign(ops.zeros((), dtype="float32"))
 
     def add_or_reset(self, is_update):
         """`reset` if the boolean tensor `is_update` is true, else `add`."""
         if self._accumulator is not None:
             total = self._accumulator + self.recorded()
-            total = ops.where(is_update, ops.zeros(()), total)
+            total = ops.where(is_update, ops.zeros_like(total), total)
             self._accumulator.assign(total)
 
     def mean(self, num_steps):

@@ -1,5 +1,7 @@
 """The variables of an optimizer: checks, precision, and the slots."""
 
+import difflib
+
 import keras
 import numpy as np
 from keras import ops
@@ -63,6 +65,33 @@ def check_state(optimizer, variables, values):
             )
 
 
+def differences(variables, values):
+    """Which variables saved values lack, and which values they have no use for.
+
+    Args:
+        variables: List of variables.
+        values: List of arrays, in the order of the variables that they were
+            saved from.
+
+    Returns:
+        A sentence; "" if all shapes agree.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    found = [tuple(np.shape(value)) for value in values]
+    missing, unexpected = [], []
+    matcher = difflib.SequenceMatcher(None, shapes, found, autojunk=False)
+    for tag, i, j, k, m in matcher.get_opcodes():
+        if tag != "equal":
+            missing += [f"{v.path} {tuple(v.shape)}" for v in variables[i:j]]
+            unexpected += [f"number {n} {found[n]}" for n in range(k, m)]
+    if not missing and not unexpected:
+        return ""
+    return (
+        f"It must have {len(shapes)} variables. Received: {len(found)}, "
+        f"missing={missing}, unexpected={unexpected}"
+    )
+
+
 def _is_real(grad):
     """Whether a gradient is None or has a real floating point dtype."""
     if not hasattr(grad, "dtype"):
@@ -90,7 +119,14 @@ def _name(variable):
 
 def float32(value):
     """`value`, a variable or tensor, as a float32 tensor."""
-    return ops.cast(ops.convert_to_tensor(value), "float32")
+    return ops.cast(own_value(value), "float32")
+
+
+def own_value(variable):
+    """A variable, tensor or number as a tensor; its dtype stays."""
+    # Named, because Keras casts variables for the layer that is being called.
+    dtype = getattr(variable, "dtype", "float32")
+    return ops.convert_to_tensor(variable, dtype=dtype)
 
 
 def added(variable, change):
@@ -100,7 +136,7 @@ def added(variable, change):
     """
     dtype = keras.backend.standardize_dtype(variable.dtype)
     if dtype != "float16":
-        return ops.convert_to_tensor(variable) + ops.cast(change, dtype)
+        return own_value(variable) + ops.cast(change, dtype)
     largest = float(np.finfo("float16").max)
     total = ops.clip(float32(variable) + change, -largest, largest)
     return ops.cast(total, dtype)
@@ -146,7 +182,7 @@ class SlotVariables:
 
     def values(self):
         """Nested dict/list of tensors."""
-        return keras.tree.map_structure(ops.convert_to_tensor, self.tree)
+        return keras.tree.map_structure(own_value, self.tree)
 
     def assign(self, slots):
         """Assigns new `slots`, which must have the same structure."""

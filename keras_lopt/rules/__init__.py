@@ -22,7 +22,13 @@ from keras_lopt.rules.hierarchical import (
 )
 from keras_lopt.rules.mlp import MLPRule
 from keras_lopt.rules.nadamw import NAdamWRule
-from keras_lopt.rules.registry import get, names, register
+from keras_lopt.rules.registry import (
+    check_not_inherited,
+    get,
+    hyperparameters,
+    names,
+    register,
+)
 from keras_lopt.rules.scale_free import ScaleFreeRule
 from keras_lopt.rules.sgd import SGDRule
 from keras_lopt.rules.sgdm import SGDMRule
@@ -46,7 +52,9 @@ __all__ = [
     "ShapedTensorRule",
     "ThetaVector",
     "VeLORule",
+    "check_not_inherited",
     "get",
+    "hyperparameters",
     "names",
     "register",
 ]

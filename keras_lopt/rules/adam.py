@@ -48,8 +48,8 @@ class MomentsRule(PerTensorRule):
     def init_tensor_slots(self, theta, size):
         del theta
         return {
-            "momentum": ops.zeros((size,)),
-            "second_moment": ops.zeros((size,)),
+            "momentum": ops.zeros((size,), dtype="float32"),
+            "second_moment": ops.zeros((size,), dtype="float32"),
         }
 
     def update_moments(self, theta, grad, slots):

@@ -69,6 +69,6 @@ class AntisymmetricRule(Rule):
             return self.rule.update(theta, signed, params, slots, signals)
 
         # Mapped instead of called twice, so that the rule is compiled once.
-        signs = ops.convert_to_tensor([1.0, -1.0])
+        signs = ops.convert_to_tensor([1.0, -1.0], dtype="float32")
         deltas, slots = ops.map(signed_update, (signs, slots))
         return [0.5 * (delta[0] - delta[1]) for delta in deltas], slots

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -142,6 +143,91 @@ class Rule:
                 f"{list(self.required_signals)}. Received: "
                 f"signals={sorted(signals)}, missing {missing}"
             )
+
+    def check_update(self, returned, params, slots):
+        """Raises ValueError unless `update` returned what it must.
+
+        Args:
+            returned: What `update` returned.
+            params: List of tensors that it got.
+            slots: Nested dict/list of tensors that it got.
+        """
+        where = f"`update` of rule {self.name!r} ({type(self).__qualname__})"
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            raise ValueError(
+                f"{where} must return two values, `deltas` and the new "
+                f"`slots`. Received: {type(returned).__name__}"
+            )
+        deltas, new_slots = returned
+        listed = _listed(deltas)
+        if len(listed) != len(params) or not all(map(_fits, listed, params)):
+            raise ValueError(
+                f"{where} must return `deltas` as a list with one tensor per "
+                f"parameter, of the shapes {[_shape(p) for p in params]}. "
+                f"Received: {type(deltas).__name__} with the shapes "
+                f"{[_shape(delta) for delta in listed]}"
+            )
+        old, new = _leaves(slots), _leaves(new_slots)
+        missing = sorted(set(old) - set(new))
+        unexpected = sorted(set(new) - set(old))
+        if missing or unexpected:
+            raise ValueError(
+                f"{where} must return `slots` of the structure that "
+                "`init_slots` gives them: nested dicts and lists with the "
+                f"same keys. Received: missing={missing}, "
+                f"unexpected={unexpected}"
+            )
+        for path, slot in old.items():
+            if not _fits(new[path], slot):
+                raise ValueError(
+                    f"{where} must return slots of the shapes that they had: "
+                    f"slots{path} has {_shape(slot)}. Received: shape="
+                    f"{_shape(new[path])}"
+                )
+
+
+def _listed(deltas):
+    """`deltas` if it is a list of tensors, else an empty list."""
+    is_list = isinstance(deltas, (list, tuple))
+    return deltas if is_list and all(map(_is_tensor, deltas)) else []
+
+
+def _is_tensor(value):
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _shape(tensor):
+    """Shape as a tuple; a string if a tensor of a graph does not know it."""
+    try:
+        return tuple(tensor.shape)
+    except ValueError:
+        return "unknown"
+
+
+def _fits(found, expected):
+    """Whether a tensor has another one's shape, as far as it is known."""
+    found, expected = _shape(found), _shape(expected)
+    if "unknown" in (found, expected):
+        return True
+    return len(found) == len(expected) and all(
+        a == b or a is None or b is None for a, b in zip(found, expected)
+    )
+
+
+def _leaves(tree, path=""):
+    """Dict from path, such as "['a'][0]", to tensor."""
+    if isinstance(tree, Mapping):
+        items = tree.items()
+    elif isinstance(tree, (list, tuple)):
+        items = enumerate(tree)
+    elif _is_tensor(tree):
+        return {path or "itself": tree}
+    else:
+        return {f"{path} ({type(tree).__name__}, not a tensor)": tree}
+    found = {}
+    for key, value in items:
+        found.update(_leaves(value, f"{path}[{key!r}]"))
+    return found
 
 
 class PerTensorRule(Rule):

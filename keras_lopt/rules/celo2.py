@@ -6,6 +6,7 @@ its direction is learned.
 """
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +34,8 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 # AdamW for vectors, as in the authors' experiments.
 BETA1, BETA2, ADAM_EPSILON = 0.9, 0.95, 1e-8
+#: Of Adam without bias correction, in the runs that train theta.
+UNCORRECTED_BETA2 = 0.999
 
 
 @register("celo2")
@@ -45,10 +48,10 @@ class Celo2Rule(ShapedTensorRule):
     tensor) is first made orthogonal. Adam trains vectors and scalars, at
     `vector_mult` times the learning rate. Without both it is Celo2-base.
 
-    Adam's decays are 0.9 and 0.95, as in the authors' experiments. When they
-    trained the rule itself, Adam had decays 0.9 and 0.999 and no bias
-    correction. They also train embeddings by Adam. A rule does not see the
-    names of variables, so give embeddings to another optimizer, for example
+    Adam's decays are 0.9 and 0.95, as in the authors' experiments. The runs of
+    their code that train the rule itself have another Adam: see
+    `bias_correction`. They also train embeddings by Adam. A rule does not see
+    the names of variables, so give embeddings to another optimizer, for example
     with `MultiOptimizer`. Weight decay is that of the optimizer, with its
     learning rate for all tensors.
 
@@ -60,6 +63,10 @@ class Celo2Rule(ShapedTensorRule):
         is_orthogonal: Whether the steps of matrices are made orthogonal.
         adam_for_vectors: Whether Adam trains tensors of rank 0 and 1.
         vector_mult: Factor on the learning rate of those tensors.
+        bias_correction: Whether Adam corrects its moments for their start at
+            zero. False is Adam as theta was trained with by the authors' code
+            (github.com/amoudgl/celo): not corrected, with decays 0.9 and
+            0.999, and with its epsilon under the root.
     """
 
     hidden_units: int = 8
@@ -68,6 +75,7 @@ class Celo2Rule(ShapedTensorRule):
     is_orthogonal: bool = True
     adam_for_vectors: bool = True
     vector_mult: float = 20.0
+    bias_correction: bool = True
 
     hand_designed: ClassVar[bool] = True  # Adam is part of it.
 
@@ -75,7 +83,9 @@ class Celo2Rule(ShapedTensorRule):
         check_counts(self, "hidden_units")
         check_positive(self, "step_mult", "vector_mult")
         check_finite(self, "exp_mult")
-        check_flags(self, "is_orthogonal", "adam_for_vectors")
+        check_flags(
+            self, "is_orthogonal", "adam_for_vectors", "bias_correction"
+        )
 
     # Theta.
 
@@ -103,8 +113,8 @@ class Celo2Rule(ShapedTensorRule):
         del theta
         if self._is_for_adam(shape):
             return {
-                "momentum": ops.zeros(shape),
-                "second_moment": ops.zeros(shape),
+                "momentum": ops.zeros(shape, dtype="float32"),
+                "second_moment": ops.zeros(shape, dtype="float32"),
             }
         return history.init_history(shape)
 
@@ -112,8 +122,11 @@ class Celo2Rule(ShapedTensorRule):
 
     def update_tensor(self, theta, grad, param, slots, signals):
         if self._is_for_adam(param.shape):
-            count = ops.cast(signals["step"], "float32") + 1.0
-            step, slots = _adam(grad, slots, count)
+            if self.bias_correction:
+                count = ops.cast(signals["step"], "float32") + 1.0
+                step, slots = _adam(grad, slots, count)
+            else:
+                step, slots = _uncorrected_adam(grad, slots)
             return -self.vector_mult * self.step_mult * step, slots
         grad = grouped.clipped(grad)
         slots = history.update_history(
@@ -139,7 +152,7 @@ class Celo2Rule(ShapedTensorRule):
             rows = ops.reshape(group, (group.shape[0], -1))
             part = ops.matmul(ops.transpose(theta[f"w0_{i}"]), rows)
             units = units + ops.reshape(part, (-1, *group.shape[1:]))
-        units = ops.reshape(units, (-1, int(np.prod(shape))))
+        units = ops.reshape(units, (-1, math.prod(shape)))
         hidden = ops.relu(units + theta["b0"][:, None])
         return layers.perceptron(layers.layers_from(theta, 1), hidden)
 
@@ -170,11 +183,24 @@ def orthogonalized(x):
     return ops.swapaxes(x, -2, -1) if is_tall else x
 
 
+def _moments(grad, slots, beta2):
+    old, square = slots["momentum"], slots["second_moment"]
+    return {
+        "momentum": BETA1 * old + (1.0 - BETA1) * grad,
+        "second_moment": beta2 * square + (1.0 - beta2) * grad * grad,
+    }
+
+
 def _adam(grad, slots, count):
     """Adam's step without its learning rate, and the new slots."""
-    momentum = BETA1 * slots["momentum"] + (1.0 - BETA1) * grad
-    variance = BETA2 * slots["second_moment"] + (1.0 - BETA2) * grad * grad
-    unbiased = momentum / (1.0 - ops.power(BETA1, count))
-    root = ops.sqrt(variance / (1.0 - ops.power(BETA2, count)))
-    new = {"momentum": momentum, "second_moment": variance}
+    new = _moments(grad, slots, BETA2)
+    unbiased = new["momentum"] / (1.0 - ops.power(BETA1, count))
+    root = ops.sqrt(new["second_moment"] / (1.0 - ops.power(BETA2, count)))
     return unbiased / (root + ADAM_EPSILON), new
+
+
+def _uncorrected_adam(grad, slots):
+    """The same for `bias_correction=False`."""
+    new = _moments(grad, slots, UNCORRECTED_BETA2)
+    root = ops.sqrt(new["second_moment"] + ADAM_EPSILON)
+    return new["momentum"] / root, new

@@ -38,8 +38,10 @@ class FusedRule(PerceptronRule):
     def init_tensor_slots(self, theta, size):
         del theta
         return {
-            "momenta": ops.zeros((len(self.momentum_decays), size)),
-            "second_moment": ops.zeros((size,)),
+            "momenta": ops.zeros(
+                (len(self.momentum_decays), size), dtype="float32"
+            ),
+            "second_moment": ops.zeros((size,), dtype="float32"),
         }
 
     def accumulate(self, theta, grad, slots):

@@ -42,7 +42,11 @@ class MLPRule(PerceptronRule):
 
     def init_tensor_slots(self, theta, size):
         del theta
-        return {"momenta": ops.zeros((len(self.momentum_decays), size))}
+        return {
+            "momenta": ops.zeros(
+                (len(self.momentum_decays), size), dtype="float32"
+            )
+        }
 
     def accumulate(self, theta, grad, slots):
         del theta

@@ -80,7 +80,7 @@ class PerceptronRule(PerTensorRule):
     @property
     def num_entry_features(self):
         """Number of features of an entry."""
-        zero = ops.zeros((1,))
+        zero = ops.zeros((1,), dtype="float32")
         (slots,) = self.init_slots(None, [zero])
         entries = self.entries(zero, zero, slots)
         return sum(map(len, layers.features_of_whole(self.features, entries)))

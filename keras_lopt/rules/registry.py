@@ -27,6 +27,22 @@ def register(name: str) -> Callable[[type[Rule]], type[Rule]]:
     return add
 
 
+def check_not_inherited(rule: Rule) -> None:
+    """Raises ValueError if `rule` has its registered name from a parent.
+
+    It would be saved under this name, and come back as its parent.
+    """
+    known = _RULES.get(rule.name)
+    if known is None or known.__qualname__ == type(rule).__qualname__:
+        return
+    raise ValueError(
+        f"`rule` must have a name of its own: {type(rule).__qualname__} has "
+        f"the name {rule.name!r} of {known.__qualname__}, and would be loaded "
+        "as that. Decorate the class with `rules.register(name)`. "
+        f"Received: rule={rule!r}"
+    )
+
+
 def names() -> list[str]:
     """Sorted names of all registered rules.
 
@@ -35,6 +51,11 @@ def names() -> list[str]:
     ['adafac_mlp', 'mlp']
     """
     return sorted(_RULES)
+
+
+def hyperparameters(name: str) -> list[str]:
+    """Names of the hyperparameters of the rule registered as `name`."""
+    return [field.name for field in dataclasses.fields(_RULES[name])]
 
 
 def get(name: str, **config: Any) -> Rule:
@@ -60,12 +81,11 @@ def get(name: str, **config: Any) -> Rule:
             f"`name` must be one of the registered rules {names()}. "
             f"Received: name={name!r}.{near_name(name, names())}"
         )
-    cls = _RULES[name]
-    known = [field.name for field in dataclasses.fields(cls)]
+    known = hyperparameters(name)
     unknown = sorted(set(config) - set(known))
     if unknown:
         raise ValueError(
             f"Rule {name!r} has the hyperparameters {known}. "
             f"Received: {unknown}"
         )
-    return cls(**config)
+    return _RULES[name](**config)

@@ -38,7 +38,7 @@ EPSILON = 1e-8
 CLIP = 10.0
 #: Later than this, in units of the horizon, is as at this.
 LAST_FRACTION = 1.1
-#: Before its first step, a tensor's first RMS and first loss.
+#: The first RMS of a tensor before its first step.
 NOT_SEEN = -1.0
 #: Decay of the running mean of the training loss.
 LOSS_DECAY = 0.9
@@ -51,6 +51,12 @@ NUM_KINDS = 3
 NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 1
 #: Fractions of the horizon, whether there is one, its logarithm and the step's.
 NUM_TIMES = len(progress.FRACTIONS) + 3
+
+#: Longer trainings look like ones of so many steps, but for how far they are.
+#: Beyond what it was trained on, a network's output for log T means nothing:
+#: told 5,000 after training on up to 1,000, weights grew 50-fold; told 1,000
+#: and run for 5,000, 4 to 13-fold, at a loss near 0.
+LONGEST = 2000.0
 
 
 @register("scale_free")
@@ -66,8 +72,9 @@ class ScaleFreeRule(Rule):
     features and the time, so that the direction for the opposite gradient and
     parameter is the opposite one. `out` is that of another MLP (tanh), on the
     time and on features of the tensor. `scale` is RMS_first^(1-a) *
-    RMS_now^a of the tensor, with an `a` and a least RMS that are learned for
-    each kind of tensor.
+    RMS_now^a of the parameter, with an `a` and a least RMS that are learned
+    for each kind of tensor; the first RMS is remembered. With today's alone,
+    steps along noise would make parameters grow exponentially.
 
     With a horizon the rule plans; without one (no signal, or one that is not
     above 0) it does not know it, which it is to be trained for. A tensor that
@@ -488,7 +495,7 @@ def _squares(entries):
 def _squashed(x):
     """x^2 / (1 + x^2)."""
     # XLA on CPU keeps that fraction in memory, and computes this in one loop
-    # with what it is for: 11 and 7 ns an entry.
+    # with what it is for: 11 and 7 ns per entry.
     return 1.0 - 1.0 / (1.0 + x * x)
 
 
@@ -504,7 +511,9 @@ def _shape_features(params, kinds):
     one_hot = np.eye(NUM_KINDS, dtype=np.float32)[:, kinds]
     sizes = [max(1, math.prod(param.shape)) for param in params]
     size = np.log(np.float32(sizes)) / 6.0 - 1.0
-    return [ops.convert_to_tensor(row) for row in (*one_hot, size)]
+    return [
+        ops.convert_to_tensor(row, dtype="float32") for row in (*one_hot, size)
+    ]
 
 
 def _kind(shape):
@@ -528,10 +537,11 @@ def _time_features(signals):
     features = [
         progress.fraction_features(fraction, 1.0),
         ops.ones((1,), dtype="float32"),
-        ops.reshape(ops.log(horizon) / 3.0 - 2.0, (1,)),
+        ops.reshape(ops.log(ops.minimum(horizon, LONGEST)) / 3.0 - 2.0, (1,)),
     ]
     features = ops.concatenate(features)
     features = ops.where(is_known, features, ops.zeros_like(features))
+    step = ops.minimum(step, LONGEST)
     log_step = ops.reshape(ops.log(1.0 + step) / 5.0 - 1.0, (1,))
     return ops.concatenate([features, log_step])
 
@@ -550,9 +560,8 @@ def _loss_features(slots, loss):
     least = ops.where(is_first, now, ops.minimum(slots["least"], now))
     features = [0.25 * _log_ratio(now, first), 0.25 * _log_ratio(now, least)]
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
-    return {"count": count, "mean": mean, "first": first, "least": least}, (
-        features
-    )
+    new = {"count": count, "mean": mean, "first": first, "least": least}
+    return new, features
 
 
 def _log_ratio(x, y):

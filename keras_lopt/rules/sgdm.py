@@ -51,7 +51,7 @@ class SGDMRule(PerTensorRule):
 
     def init_tensor_slots(self, theta, size):
         del theta
-        return {"trace": ops.zeros((size,))}
+        return {"trace": ops.zeros((size,), dtype="float32")}
 
     def update_tensor(self, theta, grad, param, slots, signals):
         momentum = 1.0 - ops.exp(theta["one_minus_momentum"])

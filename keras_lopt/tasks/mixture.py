@@ -91,20 +91,19 @@ class Mixture:
         costs = np.array([task_cost(task).step for task in self.tasks])
         return self.weights / costs / np.sum(self.weights / costs)
 
-    def draw(self, seed, number, count=1):
-        """The tasks of outer step `number`, for an integer seed.
+    def draw(self, seed, number):
+        """Index of the task for outer step `number`, for an integer seed."""
+        drawn = np.random.default_rng((seed, number, 1)).random()
+        below = np.cumsum(self.shares) <= drawn
+        return min(int(np.sum(below)), len(self.tasks) - 1)
 
-        Returns:
-            A tuple of the indices of `count` different tasks.
-        """
+    def draw_several(self, seed, number, count):
+        """Indices of `count` different tasks for outer step `number`."""
+        if count == 1:
+            return (self.draw(seed, number),)
         rng = np.random.default_rng((seed, number, 1))
-        if count > 1:
-            places = rng.choice(
-                len(self.tasks), count, replace=False, p=self.shares
-            )
-            return tuple(map(int, places))
-        below = np.cumsum(self.shares) <= rng.random()
-        return (min(int(np.sum(below)), len(self.tasks) - 1),)
+        drawn = rng.choice(len(self.tasks), count, False, self.shares)
+        return tuple(map(int, drawn))
 
     def describe(self):
         """Everything that identifies this mixture, as JSON types."""

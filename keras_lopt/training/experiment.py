@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
 
 import numpy as np
 from keras import ops
 
+from keras_lopt import checkpoints
 from keras_lopt.checks import check_integer
 from keras_lopt.estimators import Estimator
 from keras_lopt.population import (
@@ -38,6 +40,9 @@ class Experiment:
         teachers: A `population.Teachers`: who teaches whom.
         selection: A `population.Selection`.
         mutation: A `population.Mutation` of the update multipliers.
+        start: Optimizer files of the same rule, as for `checkpoints.load`,
+            whose thetas take the places of the first random ones: to go on
+            with other settings.
         seed: Integer. The same seed gives the same history, bit for bit, on
             one machine and the same number of replicas.
 
@@ -53,6 +58,7 @@ class Experiment:
     teachers: Teachers = League()
     selection: Selection = Elitist()
     mutation: Mutation = LogNormal()
+    start: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self):
@@ -67,6 +73,7 @@ class Experiment:
         for task in self.mixture.tasks:
             self._check_splits(task.dataset)
         self.estimator.check_rule(self.rule)
+        self._check_start()
         self._check_schedule()
 
     def _check_schedule(self):
@@ -82,6 +89,30 @@ class Experiment:
                 f"`score_horizons` must be multiples of {steps}, the steps of "
                 f"an estimate. Received: score_horizons={self.score_horizons}"
             )
+
+    def _check_start(self):
+        most = self.schedule.population
+        if len(self.start) > most:
+            raise ValueError(
+                f"`start` must be at most {most} files, one per member. "
+                f"Received: {len(self.start)} files"
+            )
+        for (rule, *_), file in zip(self._started, self.start):
+            if rule != self.rule:
+                raise ValueError(
+                    "`start` must be files of the experiment's rule, "
+                    f"{self.rule}. Received: {file!r}, of {rule}"
+                )
+
+    @functools.cached_property
+    def _started(self):
+        return [checkpoints.load(file) for file in self.start]
+
+    def initial_theta(self, number):
+        """Theta number `number` of the first candidates, a dict of arrays."""
+        if number < len(self.start):
+            return self._started[number][1]
+        return self.rule.init_theta((self.seed, number))
 
     def _check_splits(self, dataset):
         splits, outer_split = list(dataset.splits), self.estimator.outer_split
@@ -140,13 +171,38 @@ class Experiment:
         runs = problems * len(self.mixture.tasks)
         return runs * sum(self.score_horizons)
 
-    def describe(self):
-        """All that identifies this experiment, as JSON types."""
-        return {
-            "rule": _describe(self.rule),
+    def describe(self, defaults=True):
+        """All that identifies this experiment, as JSON types.
+
+        Args:
+            defaults: Whether to name settings that have their default value.
+        """
+        described = {
+            "rule": _describe(self.rule, defaults),
             "task": self.mixture.describe(),
-            **{name: _describe(getattr(self, name)) for name in _SETTINGS},
+            **{
+                name: _describe(getattr(self, name), defaults)
+                for name in _SETTINGS
+            },
         }
+        if self.start or defaults:
+            described["start"] = list(self.start)
+        return described
+
+    def differences(self, description):
+        """Names of the parts in which the description of a run differs.
+
+        A setting that is missing there is one that did not exist yet: now it
+        must have its default value.
+        """
+        found = description if isinstance(description, dict) else {}
+        full, least = self.describe(), self.describe(defaults=False)
+        return [
+            name
+            for name in full
+            if (name in found or name in least)
+            and _differs(found.get(name), full[name], least.get(name, {}))
+        ]
 
 
 _TYPES = {
@@ -167,13 +223,28 @@ _SETTINGS = [
 ]
 
 
-def _describe(value):
+def _describe(value, defaults=True):
     if dataclasses.is_dataclass(value):
-        fields = dataclasses.fields(value)
-        settings = {f.name: _describe(getattr(value, f.name)) for f in fields}
+        settings = {
+            field.name: _describe(getattr(value, field.name), defaults)
+            for field in dataclasses.fields(value)
+            if defaults or getattr(value, field.name) != field.default
+        }
         return {"type": type(value).__name__, **settings}
     if isinstance(value, dict):
-        return {key: _describe(item) for key, item in value.items()}
+        return {key: _describe(item, defaults) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_describe(item) for item in value]
+        return [_describe(item, defaults) for item in value]
     return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+def _differs(found, full, least):
+    """Whether a description differs from one with all, or few, settings."""
+    if not isinstance(found, dict) or not isinstance(full, dict):
+        return found != json.loads(json.dumps(full))
+    missing = full.keys() - found.keys()
+    return bool(
+        found.keys() - full.keys()
+        or missing & least.keys()
+        or any(_differs(v, full[k], least.get(k, {})) for k, v in found.items())
+    )

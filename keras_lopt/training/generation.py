@@ -80,7 +80,7 @@ def outer_steps(experiment, generation):
 def _outer_step(experiment, number):
     fold_in = tf.random.experimental.stateless_fold_in
     count = experiment.schedule.tasks_per_step
-    tasks = experiment.mixture.draw(experiment.seed, number, count)
+    tasks = experiment.mixture.draw_several(experiment.seed, number, count)
     seed = fold_in([experiment.seed, 0], number)
     # Each task has noise of its own: what one misses another may see.
     seeds = seed, *(fold_in(seed, i) for i in range(1, count))

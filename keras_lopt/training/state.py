@@ -21,6 +21,10 @@ class PopulationState:
         task_steps: [t] outer steps that each task had so far.
         history: List of dicts, one per generation, and a first one from before
             training.
+        children: List of the children of each generation, as
+            `records.packed` makes them.
+        best: The best member's id, and when it became the best: a dict; None
+            before the first scoring.
     """
 
     generation: int
@@ -30,6 +34,8 @@ class PopulationState:
     inner_states: list
     task_steps: np.ndarray
     history: list
+    children: list = dataclasses.field(default_factory=list)
+    best: dict | None = None
 
     @classmethod
     def initial(cls, experiment, devices):
@@ -50,19 +56,38 @@ class PopulationState:
         return dataclasses.replace(self, **changes)
 
     def to_arrays(self, replicas):
-        """All but the history, as arrays; with the pairs of all replicas."""
+        """All but the log, as arrays; with the pairs of all replicas.
+
+        All workers have to call this: each has a part.
+        """
+        return self._arrays([replicas.gather(s) for s in self.inner_states])
+
+    def template(self, replicas):
+        """Arrays of the shapes and types of `to_arrays`."""
+        return self._arrays([replicas.template(s) for s in self.inner_states])
+
+    def _arrays(self, inner_states):
         return {
             "generation": np.int64(self.generation),
             "seconds": np.float64(self.seconds),
             "memory": self.memory.copy(),
             "members": vars(self.members).copy(),
-            "inner_states": [replicas.gather(s) for s in self.inner_states],
+            "inner_states": inner_states,
             "task_steps": self.task_steps,
         }
 
+    def log(self):
+        """What happened so far, as JSON types."""
+        return {
+            "generation": self.generation,
+            "history": self.history,
+            "children": self.children,
+            "best": self.best,
+        }
+
     @classmethod
-    def from_arrays(cls, arrays, history, replicas):
-        """The inverse of `to_arrays`, on any number of replicas."""
+    def from_arrays(cls, arrays, log, replicas):
+        """The inverse of `to_arrays` and `log`, on any number of replicas."""
         return cls(
             generation=int(arrays["generation"]),
             seconds=float(arrays["seconds"]),
@@ -70,7 +95,9 @@ class PopulationState:
             memory={k: np.asarray(v) for k, v in arrays["memory"].items()},
             inner_states=[replicas.scatter(s) for s in arrays["inner_states"]],
             task_steps=np.asarray(arrays["task_steps"]),
-            history=list(history),
+            history=list(log["history"]),
+            children=list(log["children"]),
+            best=log["best"],
         )
 
 
@@ -78,9 +105,7 @@ def random_members(experiment, number):
     """The random population `number`, not scored yet."""
     count = experiment.schedule.population
     ids = number * count + np.arange(count)
-    thetas = [
-        experiment.rule.init_theta((experiment.seed, int(i))) for i in ids
-    ]
+    thetas = [experiment.initial_theta(int(i)) for i in ids]
     return Members.initial(
         np.stack([experiment.theta_vector.pack(theta) for theta in thetas]),
         blank_slots(experiment),

@@ -5,12 +5,14 @@ Optimizers with Randomly Initialized Learned Optimizers" (arXiv 2101.07367).
 Who teaches whom, how long a generation is and what is mutated are settings.
 """
 
+import functools
 import time
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from keras_lopt.training.devices import devices_of
+from keras_lopt.training.devices import Replicas, Workers, devices_of
 from keras_lopt.training.generation import next_generation
 from keras_lopt.training.output import records
 from keras_lopt.training.schedule import check_generations
@@ -35,7 +37,8 @@ class PopulationTrainer:
         state: `PopulationState`: where training is. None before `compile`.
         child_rows: Who taught whom in the last generation, a list of dicts.
         compile_seconds: Time that tracing and compilation took.
-        stop_training: Set to True by a callback to stop.
+        stop_training: Set to True by a callback to stop; with several workers,
+            by any worker's.
 
     >>> from keras_lopt import estimators, rules, tasks, training
     >>> experiment = training.Experiment(
@@ -62,6 +65,12 @@ class PopulationTrainer:
         self.child_rows = []
         self.compile_seconds = 0.0
         self.stop_training = False
+
+    @functools.cached_property
+    def workers(self):
+        """`devices.Workers`: the processes that train together."""
+        strategy = self.strategy or tf.distribute.get_strategy()
+        return Workers(Replicas(strategy))
 
     @property
     def members(self):
@@ -115,12 +124,20 @@ class PopulationTrainer:
         if not self.history:
             self._choose_members()
             callbacks.on_epoch_end(0, self.history[-1])
-        while self.generation < generations and not self.stop_training:
+        while self._goes_on(generations):
             callbacks.on_epoch_begin(self.generation + 1)
             self._run_generation()
             callbacks.on_epoch_end(self.generation, self.history[-1])
         callbacks.on_train_end()
         return self.history
+
+    def _goes_on(self, generations):
+        """Whether there is another generation: all workers agree on it."""
+        if self.generation >= generations:
+            return False
+        self.workers.check_members(self.members)
+        self.stop_training = self.workers.any_wants(self.stop_training)
+        return not self.stop_training
 
     def _choose_members(self):
         """Chooses the members among random ones: row 0 of the history."""
@@ -142,6 +159,8 @@ class PopulationTrainer:
             self.experiment, self.devices, self.state
         )
         self.child_rows = records.child_rows(self.generation, report)
+        children = [*self.state.children, records.packed(self.child_rows)]
+        self.state = self.state.replace(children=children)
         self._record(start, self.members, report.accepted, report.losses)
 
     def _record(self, start, members, accepted, losses):
@@ -152,7 +171,10 @@ class PopulationTrainer:
         row = records.generation_row(
             self.experiment, self.state, members, accepted, losses
         )
-        self.state = self.state.replace(history=[*state.history, row])
+        self.state = self.state.replace(
+            history=[*state.history, row],
+            best=records.best_record(self.experiment, self.state),
+        )
 
     def best_theta(self):
         """Theta of the best member, a dict of arrays."""

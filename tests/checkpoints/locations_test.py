@@ -81,3 +81,37 @@ def test_another_directory_raises_and_lists_its_files(tmp_path):
         match=r"give the file itself.*\['config.json', 'theta.state'\]",
     ):
         checkpoints.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_bundled_optimizers_have_a_card(name):
+    found = checkpoints.describe(name)
+    rule, theta, metadata = checkpoints.load(name)
+    assert found["name"] == name
+    assert (found["rule"], found["metadata"]) == (rule, metadata)
+    assert found["weights"] == sum(leaf.size for leaf in theta.values())
+    assert found["card"].startswith(f"# {name}\n")
+
+
+def test_a_file_without_a_card_is_described(bundle):
+    assert checkpoints.describe("tiny")["card"] == ""
+
+
+@pytest.mark.parametrize(
+    "call", [checkpoints.describe, checkpoints.load], ids=lambda c: c.__name__
+)
+def test_a_misspelt_name_gets_the_nearest_one(bundle, call):
+    with pytest.raises(
+        (ValueError, FileNotFoundError),
+        match="'tiny'.*Received: .*='tinny'. Did you mean 'tiny'?",
+    ):
+        call("tinny")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.weights.h5"])
+def test_a_file_of_keras_points_to_load_model(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(
+        checkpoints.CheckpointError, match="Load that by `keras.models.load_mo"
+    ):
+        checkpoints.load(tmp_path / name)

@@ -125,3 +125,35 @@ assert not any(v.value.requires_grad for v in optimizer.variables)
 
 def test_a_torch_loop_works_without_no_grad():
     run("torch", TORCH_LOOP)
+
+
+TORCH_COMPILED = """
+import sys
+import numpy as np, torch, keras
+from keras_lopt import LearnedOptimizer
+from tests import small_rules
+for name in ["fused"]:
+    rule = small_rules.small_rule(name)
+    ways = []
+    for is_compiled in (False, True):
+        optimizer = LearnedOptimizer(rule, rule.init_theta(0))
+        shapes = (3, 2), (2,), (2, 2), ()
+        variables = [keras.Variable(np.ones(s, "float32")) for s in shapes]
+        optimizer.build(variables)
+        grads = [torch.ones(s) for s in shapes]
+
+        def step():
+            optimizer.scale_loss(torch.ones(()))
+            optimizer.apply(grads, variables)
+
+        if is_compiled:  # Raises at the first break of the graph.
+            step = torch.compile(step, backend="eager", fullgraph=True)
+        step()
+        ways.append([v.value.detach().numpy() for v in variables])
+    for a, b in zip(*ways):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+"""
+
+
+def test_torch_compiles_a_step_without_a_graph_break():
+    run("torch", TORCH_COMPILED)

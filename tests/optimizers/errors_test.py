@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import LearnedOptimizer, rules
+from keras_lopt import LearnedOptimizer, checkpoints, rules
 
 
-@pytest.mark.parametrize("rule", ["fused", rules.FusedRule, None])
+@pytest.mark.parametrize("rule", [rules.FusedRule, None])
 def test_a_rule_must_be_an_instance(rule, theta):
     with pytest.raises(
         ValueError, match=r"`rule` must be a `rules.Rule`, .*rules.get\(name\)"
@@ -158,23 +158,131 @@ def test_a_misspelled_argument_is_refused(fused, theta):
 
 
 @dataclasses.dataclass(frozen=True)
-class ForgetfulRule(rules.Rule):
-    """Returns fewer slots than it got."""
+class CarelessRule(rules.Rule):
+    """Returns what it is told to."""
 
-    name: ClassVar[str] = "forgetful"
+    returned: str = ""
+
+    name: ClassVar[str] = "careless"
 
     def theta_shapes(self):
         return {}
 
     def init_slots(self, theta, params):
-        return {"a": tf.zeros(()), "b": tf.zeros(())}
+        return {"a": tf.zeros(()), "b": [tf.zeros(2)]}
 
     def update(self, theta, grads, params, slots, signals):
-        return grads, {"a": slots["a"]}
+        return {
+            "right": (grads, slots),
+            "only deltas": grads,
+            "one tensor": (grads[0], slots),
+            "another delta": ([tf.ones(3)], slots),
+            "no list": (grads, {"a": slots["a"], "b": slots["b"][0]}),
+            "fewer": (grads, {"a": slots["a"]}),
+            "more": (grads, {**slots, "c": slots["a"]}),
+            "another shape": (grads, {**slots, "a": tf.zeros(3)}),
+            "a number": (grads, {**slots, "a": 0.0}),
+        }[self.returned]
 
 
-def test_a_rule_that_changes_its_slots_is_refused():
-    with pytest.raises(ValueError, match="structure|[Kk]ey"):
-        LearnedOptimizer(ForgetfulRule(), {}).apply(
-            [tf.ones(1)], [keras.Variable([1.0])]
-        )
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        ("only deltas", "two values, `deltas` and the new `slots`.*: list"),
+        ("one tensor", "`deltas` as a list with one tensor per parameter"),
+        ("another delta", r"of the shapes \[\(1,\)\]. Received.*\[\(3,\)\]"),
+        ("no list", r"missing=\[\"\['b'\]\[0\]\"\], unexpected=.*'b'"),
+        ("fewer", r"missing=\[\"\['b'\]\[0\]\"\], unexpected=\[\]"),
+        ("more", r"missing=\[\], unexpected=\[\"\['c'\]\"\]"),
+        ("another shape", r"slots\['a'\] has \(\). Received: shape=\(3,\)"),
+        ("a number", r"unexpected=\[\"\['a'\] \(float, not a tensor\)"),
+    ],
+)
+@pytest.mark.parametrize("traced", [False, True])
+def test_what_a_rule_returns_is_checked(returned, message, traced):
+    optimizer = LearnedOptimizer(CarelessRule(returned), {})
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+
+    def step():
+        optimizer.apply([tf.ones(1)], [variable])
+
+    with pytest.raises(
+        ValueError,
+        match=rf"`update` of rule 'careless' \(CarelessRule\).*{message}",
+    ):
+        (tf.function(step) if traced else step)()
+    assert float(variable[0]) == 1.0
+
+
+def test_what_a_rule_returns_is_checked_once(monkeypatch):
+    optimizer = LearnedOptimizer(CarelessRule("right"), {})
+    variable = keras.Variable([1.0])
+    optimizer.apply([tf.ones(1)], [variable])
+    monkeypatch.setattr(CarelessRule, "check_update", None)
+    optimizer.apply([tf.ones(1)], [variable])
+    assert float(variable[0]) == 3.0
+
+
+class InheritedName(rules.FusedRule):
+    """A subclass of a registered rule that is not registered itself."""
+
+
+def test_a_rule_with_the_name_of_its_parent_is_refused(theta, tmp_path):
+    rule = InheritedName(step_mult=0.05)
+    message = (
+        "InheritedName has the name 'fused' of FusedRule, and would be loaded "
+        r"as that. Decorate the class with `rules.register\(name\)`"
+    )
+    with pytest.raises(ValueError, match=message):
+        LearnedOptimizer(rule, theta)
+    with pytest.raises(ValueError, match=message):
+        checkpoints.save(tmp_path / "mine.safetensors", rule, theta)
+    with pytest.raises(ValueError, match=message):
+        checkpoints.rule_spec(rule)  # What get_config, and so .keras, has.
+    assert not list(tmp_path.iterdir())
+
+
+# A name in the wrong place, and learning rates of other optimizers.
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("fused_digits", r"LearnedOptimizer.from_checkpoint\('fused_digits'\)"),
+        ("best.safetensors", "LearnedOptimizer.from_checkpoint"),
+        ("fused", r"rules.get\('fused'\)"),
+    ],
+)
+def test_a_name_as_the_rule_points_to_the_right_call(name, call):
+    with pytest.raises(
+        ValueError, match=f"not a name or a path: use `{call}.*rule='{name}'"
+    ):
+        LearnedOptimizer(name)
+
+
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
+def test_the_learning_rate_must_not_be_negative(fused, theta, rate):
+    with pytest.raises(ValueError, match=f"a factor on.*learning_rate={rate}"):
+        LearnedOptimizer(fused, theta, learning_rate=rate)
+
+
+def test_a_learning_rate_like_adams_is_warned_of_once(
+    fused, theta, monkeypatch
+):
+    monkeypatch.setattr(LearnedOptimizer, "_has_warned_of_rate", False)
+    config = {
+        **LearnedOptimizer(fused, theta).get_config(),
+        "learning_rate": 0.001,
+    }
+    # Those with a rate that was chosen before do not warn: no error here.
+    LearnedOptimizer.from_config(config)
+    for rate in (
+        0.1,
+        0.0,
+        keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.5),
+    ):
+        LearnedOptimizer(fused, theta, learning_rate=rate)
+    with pytest.warns(UserWarning, match="0.001 makes every step 1,000 times"):
+        LearnedOptimizer(fused, theta, learning_rate=0.001)
+    LearnedOptimizer(fused, theta, learning_rate=0.001)

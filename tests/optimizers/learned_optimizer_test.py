@@ -163,7 +163,7 @@ def test_from_checkpoint_has_the_saved_rule_and_theta(tmp_path, fused, theta):
         np.testing.assert_array_equal(optimizer.theta[leaf], value)
 
 
-def test_the_config_is_plain_and_holds_no_tensors(fused, theta):
+def test_the_config_is_plain(fused, theta):
     optimizer = LearnedOptimizer(fused, theta, horizon=100, clipvalue=0.5)
     config = json.loads(json.dumps(optimizer.get_config()))
     assert config["rule"] == {"name": "fused", "config": fused.get_config()}

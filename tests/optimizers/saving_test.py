@@ -146,7 +146,7 @@ def test_an_optimizer_from_a_config_does_not_train_without_its_state(
     fused, theta
 ):
     config = LearnedOptimizer(fused, theta).get_config()
-    optimizer = LearnedOptimizer.from_config(config)
+    optimizer = LearnedOptimizer.from_config({**config, "theta": None})
     variable = keras.Variable([1.0])
     with pytest.raises(ValueError, match="no `theta`. Load the state"):
         optimizer.apply([tf.constant([1.0])], [variable])
@@ -154,15 +154,20 @@ def test_an_optimizer_from_a_config_does_not_train_without_its_state(
     assert int(optimizer.iterations) == 0
 
 
-def test_a_state_of_another_size_is_skipped_with_keras_warning(fused, theta):
+def test_a_state_of_another_size_is_skipped_with_a_warning(fused, theta):
     variables = [keras.Variable([1.0])]
     optimizer = LearnedOptimizer(fused, theta)
     optimizer.build(variables)
     state = {}
     optimizer.save_own_variables(state)
-    other = LearnedOptimizer.from_config(optimizer.get_config())
+    other = LearnedOptimizer(fused, None)
     other.build([*variables, keras.Variable([2.0])])
-    with pytest.warns(UserWarning, match="Skipping variable loading"):
+    with pytest.warns(
+        UserWarning,
+        match=r"Skipping variable loading.*must have 12 variables. Received: "
+        r"10, missing=\['[^']*/slot_1_momenta \(3, 1\)', "
+        r"'[^']*/slot_1_second_moment \(1,\)'\], unexpected=\[\]",
+    ):
         other.load_own_variables(state)
     with pytest.raises(ValueError, match="no `theta`"):
         other.apply([tf.constant([1.0])], variables)
@@ -201,10 +206,10 @@ def test_another_process_loads_the_model_and_continues(
     np.savez(path.with_suffix(".npz"), *regression)
     program = (
         "import sys, keras, numpy as np\n"
-        "from keras_lopt import LearnedOptimizer\n"
+        "import keras_lopt\n"  # Is enough for Keras to know the class.
         "data = np.load(sys.argv[1] + '.npz')\n"
         "model = keras.models.load_model(sys.argv[1] + '.keras')\n"
-        "assert isinstance(model.optimizer, LearnedOptimizer)\n"
+        "assert type(model.optimizer) is keras_lopt.LearnedOptimizer\n"
         "history = model.fit(data['arr_0'], data['arr_1'], verbose=0,\n"
         "                    batch_size=16, shuffle=False)\n"
         "print(history.history['loss'][0])\n"

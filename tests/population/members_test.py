@@ -24,6 +24,7 @@ def make_members():
 
         return Members(
             thetas=leaf(3),
+            averages=leaf(3),
             slots=[
                 {"momenta": leaf(2, 3), "count": leaf(dtype=np.int32)},
                 {"momenta": leaf(2, 1), "count": leaf(dtype=np.int32)},
@@ -55,7 +56,7 @@ def leaves(members):
 
 def assert_numbers(members, expected):
     """Asserts that every leaf of member i is filled with expected[i]."""
-    assert len(leaves(members)) == 12
+    assert len(leaves(members)) == 13
     for name, leaf in leaves(members).items():
         target = np.reshape(expected, [-1] + [1] * (leaf.ndim - 1))
         np.testing.assert_array_equal(

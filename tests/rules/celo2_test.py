@@ -152,3 +152,29 @@ def test_step_mult_is_the_rms_of_the_step(rng):
         (delta,), _ = rule.update(theta, grads, params, slots, {"step": 0})
         rms = np.sqrt(np.mean(np.square(delta)))
         np.testing.assert_allclose(rms, 0.01, rtol=1e-3)
+
+
+def test_without_bias_correction_adam_is_that_of_the_training_runs():
+    """Decays 0.9 and 0.999, and epsilon under the root; by hand."""
+    rule = rules.get("celo2", step_mult=0.1, bias_correction=False)
+    theta = rule.init_theta(seed=0)
+    params = [tf.constant([1.0, -1.0])]
+    slots = rule.init_slots(theta, params)
+    momentum = variance = 0.0
+    for step, grad in enumerate(np.float32([[2.0, 1e-5], [-1.0, 1e-5]])):
+        deltas, slots = rule.update(
+            theta, [tf.constant(grad)], params, slots, {"step": step}
+        )
+        momentum = 0.9 * momentum + 0.1 * grad
+        variance = 0.999 * variance + 0.001 * grad**2
+        expected = -20.0 * 0.1 * momentum / np.sqrt(variance + 1e-8)
+        np.testing.assert_allclose(deltas[0], expected, rtol=1e-5)
+    corrected = rules.get("celo2", step_mult=0.1)
+    first, _ = corrected.update(
+        theta,
+        [tf.constant([2.0, 1.0])],
+        params,
+        corrected.init_slots(theta, params),
+        {"step": 0},
+    )
+    np.testing.assert_allclose(first[0], [-2.0, -2.0], rtol=1e-5)

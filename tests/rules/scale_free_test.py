@@ -316,10 +316,12 @@ def test_past_the_horizon_is_as_a_tenth_past_it():
     assert np.abs(times(10**9, 10**9)).max() < 6.0
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_together_is_each_alone(rng, options, jit):
-    rule = rules.get("scale_free", **options)
+@pytest.mark.parametrize(
+    "name, jit",
+    [*((name, False) for name in OPTIONS), ("plain", True), ("gates", True)],
+)
+def test_together_is_each_alone(rng, name, jit):
+    rule = rules.get("scale_free", **OPTIONS[name])
     theta = some_theta(rule)
     shapes = [*SHAPES, (0,), (70,), (9, 8)]
     params = tensors(rng, shapes)
@@ -425,16 +427,16 @@ def test_a_random_theta_goes_up_or_down():
     rule = rules.get("scale_free")
     quadratic = [np.full((4, 3), 2.0, np.float32)]
     ends = []
-    for seed in range(30):
+    for seed in range(20):
         theta, params = rule.init_theta(seed), quadratic
         slots = rule.init_slots(theta, params)
-        for step in range(5):
+        for step in range(2):
             deltas, slots = rule.update(
                 theta, [2.0 * params[0]], params, slots, {"step": step}
             )
             params = [params[0] + deltas[0]]
         ends.append(np.mean(np.abs(params[0])))
-    assert 5 <= np.sum(np.array(ends) < 2.0) <= 25
+    assert 4 <= np.sum(np.array(ends) < 2.0) <= 16
 
 
 def test_theta_is_small():

@@ -67,6 +67,15 @@ def test_draws_follow_from_seed_and_number(small, large):
     assert np.mean(drawn) == pytest.approx(mixture.shares[1], abs=0.08)
 
 
+def test_several_tasks_of_a_step_are_different_ones(small, large):
+    mixture = Mixture([small, large], (1.0, 9.0))
+    both = {mixture.draw_several(3, number, 2) for number in range(100)}
+    assert both == {(0, 1), (1, 0)}
+    for number in range(20):
+        alone = mixture.draw_several(3, number, 1)
+        assert alone == (mixture.draw(3, number),)
+
+
 BAD = [
     ([], None, r"`tasks` must be a list of one or more .*tasks=\[\]"),
     (["mlp"], None, r"`tasks` must be a list of one or more .*'mlp'"),

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_lopt import rules, tasks
+from keras_lopt import checkpoints, rules, tasks
 from keras_lopt.population import (
     Elitist,
     FixedTeacher,
@@ -135,3 +135,82 @@ def test_description_is_json_of_all_settings():
     }
     assert described["teachers"]["theta"]["w0"] == theta["w0"].tolist()
     assert json.loads(json.dumps(described))["estimator"]["type"] == "PES"
+
+
+def described():
+    return json.loads(json.dumps(tiny.experiment().describe()))
+
+
+def test_a_run_is_of_the_experiment_that_describes_it():
+    assert tiny.experiment().differences(described()) == []
+
+
+def test_a_setting_younger_than_a_run_must_have_its_default():
+    older = described()
+    del older["schedule"]["averaging"]
+    assert tiny.experiment().differences(older) == []
+    changed = dataclasses.replace(tiny.SCHEDULE, averaging=0.5)
+    other = tiny.experiment(schedule=changed)
+    assert other.differences(older) == ["schedule"]
+
+
+@pytest.mark.parametrize("found", [None, "text", {}, {"rule": 3}])
+def test_what_is_no_description_differs_in_all_parts(found):
+    experiment = tiny.experiment()
+    parts = list(experiment.describe(defaults=False))
+    assert experiment.differences(found) == parts
+
+
+def test_unknown_settings_differ():
+    newer = described()
+    newer["selection"]["patience"] = 3
+    assert tiny.experiment().differences(newer) == ["selection"]
+
+
+@pytest.mark.parametrize(
+    "schedule, message",
+    [
+        ({"tasks_per_step": 2}, "`tasks_per_step` must be <= 1, the number of"),
+        ({"score_horizons": (3,)}, "`score_horizons` must be multiples of 2"),
+    ],
+)
+def test_refuses_a_schedule_that_does_not_fit(schedule, message):
+    changed = dataclasses.replace(tiny.SCHEDULE, **schedule)
+    with pytest.raises(ValueError, match=message):
+        tiny.experiment(schedule=changed)
+
+
+@pytest.fixture
+def optimizer_file(tmp_path):
+    """Callable: a rule -> an optimizer file of its theta 123."""
+
+    def save(rule):
+        path = tmp_path / "mine.safetensors"
+        checkpoints.save(path, rule, rule.init_theta(123), {})
+        return str(path)
+
+    return save
+
+
+def test_a_population_may_start_from_files(optimizer_file):
+    file = optimizer_file(tiny.RULE)
+    experiment = tiny.experiment(start=(file,))
+    expected = tiny.RULE.init_theta(123)
+    for leaf, value in experiment.initial_theta(0).items():
+        np.testing.assert_array_equal(value, expected[leaf])
+    random = tiny.RULE.init_theta((experiment.seed, 1))
+    for leaf, value in experiment.initial_theta(1).items():
+        np.testing.assert_array_equal(value, random[leaf])
+    assert experiment.differences(described()) == ["start"]
+
+
+def test_refuses_to_start_from_files_of_another_rule(optimizer_file):
+    file = optimizer_file(rules.get("fused", hidden_units=3))
+    with pytest.raises(ValueError, match="`start` must be files of the exp"):
+        tiny.experiment(start=(file,))
+
+
+def test_refuses_more_files_than_members(optimizer_file):
+    file = optimizer_file(tiny.RULE)
+    with pytest.raises(ValueError, match="`start` must be at most 4 files"):
+        tiny.experiment(start=(file,) * 5)

@@ -33,16 +33,17 @@ class FakeMixture:
 
     weights = np.array([0.25, 0.75])
 
-    def draw(self, seed, number):
-        return (seed + number) % 2
+    def draw_several(self, seed, number, count):
+        return tuple((seed + number + i) % 2 for i in range(count))
 
 
 class FakeDevices:
     """Devices whose results are known.
 
     A theta is one number. Its mean score is that number plus an offset of the
-    set of problems; an outer step adds multiplier * teacher to it. An inner
-    state is an array [p]. Records what it is called with.
+    set of problems; an outer step adds multiplier * teacher to it. Its average
+    is the theta itself. An inner state is an array [p]. Records what it is
+    called with.
     """
 
     def __init__(self):
@@ -64,15 +65,15 @@ class FakeDevices:
         return [state[sources] for state in states]
 
     def train(self, trained, teachers, states, steps):
-        thetas, slots, slot_steps = trained
+        thetas, _, slots, slot_steps = trained
         teacher_thetas, multipliers = teachers
-        for task, seed in steps:
-            self.step_tasks.append(task)
-            self.step_seeds.append(tuple(np.asarray(seed)))
+        for step in steps:
+            self.step_tasks.extend(step.tasks)
+            self.step_seeds.extend(tuple(np.asarray(s)) for s in step.seeds)
             thetas = thetas + multipliers[:, None] * teacher_thetas[:, :1]
             slots = {"updates": slots["updates"] + 1.0}
             slot_steps = slot_steps + 1
-        return (thetas, slots, slot_steps), thetas[:, 0], states
+        return (thetas, thetas, slots, slot_steps), thetas[:, 0], states
 
 
 @dataclasses.dataclass
@@ -413,3 +414,17 @@ def test_history_and_clock_are_left_to_the_trainer():
     assert after.history == [row]
     np.testing.assert_array_equal(after.task_steps, [4 + 1, 5 + 2])
     np.testing.assert_array_equal(state.task_steps, [4, 5])
+
+
+def test_an_outer_step_of_several_tasks_has_a_seed_for_each():
+    schedule = dataclasses.replace(SCHEDULE, tasks_per_step=2)
+    population = Population(schedule=schedule)
+    state, _ = population.advance(FALLING, INNER_STATES, generation=0)
+    devices = population.devices
+    assert devices.step_tasks == [0, 1, 1, 0, 0, 1]
+    np.testing.assert_array_equal(state.task_steps, [3, 3])
+    assert len(set(devices.step_seeds)) == 6
+    # The first of each step is what it is for one task per step.
+    alone = Population()
+    alone.advance(FALLING, INNER_STATES, generation=0)
+    assert devices.step_seeds[::2] == alone.devices.step_seeds

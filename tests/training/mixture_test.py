@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_lopt import config, tasks
+from keras_lopt.training.outer_step import OuterStep
 from tests import tiny
 from tests.benchmarks.kill_and_resume import differences
 from tests.gin_test import assert_trains
@@ -115,9 +116,13 @@ def test_tasks_share_the_draw_and_the_update(whole):
 def test_a_task_that_was_not_drawn_kept_its_state(whole):
     devices, members = whole[1].devices, whole[1].members
     before = devices.initial_states()
-    trained = members.thetas, members.slots, members.slot_steps
+    trained = (members.thetas, members.averages, members.slots)
+    trained = (*trained, members.slot_steps)
     teachers = members.thetas, np.ones(4, np.float32)
-    steps = [(2, tf.constant([0, 5])), (7, tf.constant([0, 6]))]
+    steps = [
+        OuterStep(0, (2,), (tf.constant([0, 5]),)),
+        OuterStep(1, (7,), (tf.constant([0, 6]),)),
+    ]
     *_, after = devices.train(trained, teachers, before, steps)
     gather = devices.replicas.gather
     for number, states in enumerate(zip(before, after, strict=True)):

@@ -200,11 +200,95 @@ def test_an_outer_step_clips_updates_and_counts():
     )
     teachers = np.zeros([COUNT, 5], np.float32)
     teachers[:, 0] = 1.0
-    changes, slots, slot_steps = update(
-        *(RECORDED, tf.zeros([COUNT, 5]), slots, tf.constant(steps)),
+    thetas = tf.zeros([COUNT, 5])
+    (changes, averages, slots, slot_steps), losses = update(
+        *(RECORDED, thetas, thetas, slots, tf.constant(steps)),
         (tf.constant(teachers), tf.constant(MULTIPLIERS)),
-        *(tf.constant(grads, tf.float32), tf.constant(LOSSES)),
+        *([tf.constant(grads, tf.float32)], [tf.constant(LOSSES)]),
     )
     np.testing.assert_array_equal(changes, expected)
+    np.testing.assert_array_equal(averages, changes)
+    np.testing.assert_array_equal(losses, LOSSES)
     tf.nest.map_structure(np.testing.assert_array_equal, slots, expected_slots)
     assert slot_steps.numpy().tolist() == [1, 5, 10]
+
+
+def taught(experiment, thetas, teachers, grads, multipliers, step=0):
+    """New thetas [p, d] after one update from fresh slots."""
+    slots = blank_slots(experiment)
+    new, _ = apply_teachers(
+        *(experiment, tf.constant(thetas), slots, tf.fill([COUNT], step)),
+        (tf.constant(teachers), tf.constant(multipliers, tf.float32)),
+        *(tf.constant(grads), tf.constant(LOSSES)),
+    )
+    return new.numpy()
+
+
+@pytest.mark.parametrize("multiplier", [0.004, 0.1])
+def test_a_relative_first_step_is_as_long_as_its_multiplier(multiplier, rng):
+    experiment = dataclasses.replace(
+        experiment_of(MEMBER_RULE, MEMBER_RULE),
+        teachers=FixedTeacher(
+            teacher=MEMBER_RULE, antisymmetric=False, relative=True
+        ),
+    )
+    thetas, teachers, grads, _ = random_arguments(experiment, rng)
+    new = taught(experiment, thetas, teachers, grads, [multiplier] * COUNT)
+    lengths = np.linalg.norm(new - thetas, axis=1)
+    norms = np.linalg.norm(thetas, axis=1)
+    np.testing.assert_allclose(lengths / norms, multiplier, rtol=1e-3)
+
+
+def test_a_teacher_without_a_first_step_moves_nothing(rng):
+    experiment = dataclasses.replace(
+        RECORDED, teachers=FixedTeacher(teacher=Recorded(), relative=True)
+    )
+    thetas = rng.normal(size=[COUNT, 5]).astype(np.float32)
+    teachers = np.zeros([COUNT, 5], np.float32)  # Scale 0.
+    new = taught(experiment, thetas, teachers, np.float32(ONES), [1.0] * COUNT)
+    np.testing.assert_array_equal(new, thetas)
+
+
+def test_a_theta_can_be_one_matrix_for_its_teacher(rng):
+    teachers = FixedTeacher(
+        teacher=MEMBER_RULE, antisymmetric=False, as_one=True
+    )
+    experiment = dataclasses.replace(
+        experiment_of(MEMBER_RULE, MEMBER_RULE), teachers=teachers
+    )
+    thetas, drawn, grads, _ = random_arguments(experiment, rng)
+    new = taught(experiment, thetas, drawn, grads, [1.0] * COUNT)
+    for i in range(COUNT):
+        theta = ThetaVector(MEMBER_RULE).unpack_numpy(drawn[i])
+        params = [thetas[i][:, None]]
+        signals = {"step": 0, "train_loss": LOSSES[i]}
+        (delta,), _ = MEMBER_RULE.update(
+            *(theta, [grads[i][:, None]], params),
+            MEMBER_RULE.init_slots(theta, params),
+            signals,
+        )
+        expected = thetas[i] + delta.numpy()[:, 0]
+        np.testing.assert_allclose(new[i], expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.25])
+def test_an_update_averages_tasks_and_thetas(rate):
+    schedule = dataclasses.replace(RECORDED.schedule, averaging=rate)
+    experiment = dataclasses.replace(RECORDED, schedule=schedule)
+    teachers = np.zeros([COUNT, 5], np.float32)
+    teachers[:, 0] = 1.0
+    thetas = np.zeros([COUNT, 5], np.float32)
+    averages = np.full([COUNT, 5], 4.0, np.float32)
+    grads = [tf.fill([COUNT, 5], value) for value in (0.02, 0.06)]
+    losses = [tf.constant(LOSSES), tf.constant(3.0 * LOSSES)]
+    (new, means, _, steps), mean_losses = update(
+        *(experiment, tf.constant(thetas), tf.constant(averages)),
+        *(blank_slots(experiment), tf.zeros([COUNT], tf.int32)),
+        (tf.constant(teachers), tf.ones([COUNT])),
+        *(grads, losses),
+    )
+    np.testing.assert_allclose(new, -0.04 * ONES, rtol=1e-6)
+    expected = 4.0 + rate * (-0.04 - 4.0)
+    np.testing.assert_allclose(means, expected * ONES, rtol=1e-6)
+    np.testing.assert_allclose(mean_losses, 2.0 * LOSSES)
+    np.testing.assert_array_equal(steps, [1, 1, 1])

@@ -18,6 +18,7 @@ FILES = {
     "config.gin",
     "experiment.json",
     "history.csv",
+    "manifest.json",
     "members.csv",
     "operative_config.gin",
     "tensorboard",

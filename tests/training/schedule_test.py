@@ -1,4 +1,4 @@
-"""`Schedule`: integers of at least one."""
+"""`Schedule`: integers of at least one, a rate, and horizons."""
 
 import dataclasses
 
@@ -6,7 +6,9 @@ import pytest
 
 from keras_lopt.training import Schedule
 
-FIELDS = [field.name for field in dataclasses.fields(Schedule)]
+FIELDS = [
+    field.name for field in dataclasses.fields(Schedule) if field.type is int
+]
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -21,6 +23,20 @@ def test_refuses_all_but_positive_integers(field, value):
 @pytest.mark.parametrize("field", FIELDS)
 def test_accepts_one(field):
     assert getattr(Schedule(**{field: 1}), field) == 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5, -0.1, "0.1", None, True])
+def test_refuses_rates_outside_0_to_1(value):
+    message = r"`averaging` must be a finite number in \(0, 1\]. Received: "
+    with pytest.raises(ValueError, match=f"{message}averaging={value!r}"):
+        Schedule(averaging=value)
+
+
+@pytest.mark.parametrize("value", [(), (0,), (20.0,), 20, ("20",)])
+def test_refuses_horizons_that_are_none(value):
+    with pytest.raises(ValueError, match="`score_horizons` must be"):
+        Schedule(score_horizons=value)
+    assert Schedule(score_horizons=(20, 40)).score_horizons == (20, 40)
 
 
 def test_is_frozen_and_compares_by_value():

@@ -20,13 +20,13 @@ TEACHER_RULES = {
 def test_arrays_are_a_copy_that_later_training_leaves_alone():
     trainer = tiny.trainer()
     trainer.fit(1)
-    arrays, history = tiny.arrays(trainer), list(trainer.history)
+    arrays, log = tiny.arrays(trainer), trainer.state.log()
     before = tiny.leaves(arrays)
     trainer.fit(3)
     after = tiny.leaves(tiny.arrays(trainer))
     assert tiny.leaves(arrays) == before != after
     trainer.state = PopulationState.from_arrays(
-        arrays, history, trainer.devices.replicas
+        arrays, log, trainer.devices.replicas
     )
     assert trainer.generation == 1
     trainer.fit(3)

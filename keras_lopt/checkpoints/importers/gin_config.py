@@ -1,11 +1,13 @@
-"""The config.gin beside weights from google/learned_optimization.
+"""The config beside weights: config.gin, or config.json of Celo's code.
 
-It holds what the tensors do not show: which of two variants VeLO's loss
-features and LSTM states are, and the scale of the step. It is read as text,
-and only for bindings of numbers, names and flags.
+The former is that of google/learned_optimization. It holds what the tensors do
+not show: which of two variants VeLO's loss features and LSTM states are, and
+the scale of the step. It is read as text, and only for bindings of numbers,
+names and flags. The latter names an optimizer of Celo's factory.
 """
 
 import ast
+import json
 import pathlib
 import re
 
@@ -17,6 +19,14 @@ _RULES = {
     "HyperV2": "velo",
     "MLPLOpt": "mlp",
     "RNNMLPLOpt": "hierarchical",
+}
+#: The flags of a run, which Celo's train.py writes beside theta.
+FLAGS_CONFIG = "config.json"
+#: Name of an optimizer in Celo's factory.py -> our rule and hyperparameters.
+_OF_FACTORY = {
+    "celo": ("celo", {}),
+    "celo_phase1": ("celo", {"is_scheduled": False}),
+    "celo2": ("celo2", {"bias_correction": False}),
 }
 _SCALES = ("exp_mult", "step_mult")
 #: Bindings of HyperV2 that the rule `velo` supports only with these values.
@@ -39,15 +49,25 @@ BUGGED_HORIZON = 10  # By mistake, their loss buffer spanned 10 steps.
 
 
 def read_beside(path):
-    """What the config.gin in the folder of `path` says.
+    """What the config in the folder of `path` says.
 
     Returns:
         Name of the rule, or None, and a dict of hyperparameters.
     """
-    file = pathlib.Path(path).parent / GIN_CONFIG
+    folder = pathlib.Path(path).parent
+    file = folder / GIN_CONFIG
     if not file.is_file():
-        return None, {}
+        return _from_flags(folder / FLAGS_CONFIG)
     return parse(file.read_text(encoding="utf-8", errors="replace"))
+
+
+def _from_flags(file):
+    """`read_beside` for the flags of a run of github.com/amoudgl/celo."""
+    try:
+        flags = json.loads(file.read_text(encoding="utf-8"))
+        return _OF_FACTORY[flags["optimizer"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, {}  # There is none, or it is that of something else.
 
 
 def parse(text):

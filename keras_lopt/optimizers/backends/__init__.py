@@ -1,18 +1,22 @@
 """What LearnedOptimizer is built on, by Keras backend.
 
 Every backend has a `BackendOptimizer`, a subclass of `base.LossOptimizer`. The
-functions here are what a backend needs of its own; only TensorFlow does.
+functions here are what a backend needs of its own: `dense`, which turns any
+gradient into a tensor of its variable's shape, and `known_value`, what a
+variable holds, on all of them; the others only on TensorFlow.
 """
 
 import contextlib
-import threading
 
 import keras
 
 #: Context in which values are computed now, even while tracing.
 eager_scope = contextlib.nullcontext
-#: Function that returns a key for the replica that is being traced.
-replica_key = threading.get_ident
+
+
+def replica_key():
+    """A key for the replica that is being traced: here there is only one."""
+    return 0
 
 
 def compiled(function):
@@ -29,14 +33,24 @@ if keras.backend.backend() == "tensorflow":
     from keras_lopt.optimizers.backends.tensorflow import (
         BackendOptimizer,
         compiled,
+        dense,
         eager_scope,
+        known_value,
         replica_key,
         run_step,
     )
 elif keras.backend.backend() == "jax":
-    from keras_lopt.optimizers.backends.jax import BackendOptimizer
+    from keras_lopt.optimizers.backends.jax import (
+        BackendOptimizer,
+        dense,
+        known_value,
+    )
 elif keras.backend.backend() == "torch":
-    from keras_lopt.optimizers.backends.torch import BackendOptimizer
+    from keras_lopt.optimizers.backends.torch import (
+        BackendOptimizer,
+        dense,
+        known_value,
+    )
 else:
     raise ImportError(
         "`keras_lopt.optimizers` needs a Keras backend that computes "
@@ -47,7 +61,9 @@ else:
 __all__ = [
     "BackendOptimizer",
     "compiled",
+    "dense",
     "eager_scope",
+    "known_value",
     "replica_key",
     "run_step",
 ]

@@ -5,7 +5,24 @@ differentiated function, and `stop_gradient` there returns a value of the
 surrounding trace of the whole step, which `apply` can use.
 """
 
+import numpy as np
+from jax.experimental.sparse import JAXSparse
+
 from keras_lopt.optimizers.backends.base import LossOptimizer
+
+
+def dense(gradient, shape):
+    """`gradient` without sparsity; entries of equal index are summed."""
+    del shape  # JAX knows all shapes.
+    return gradient.todense() if isinstance(gradient, JAXSparse) else gradient
+
+
+def known_value(variable):
+    """NumPy value of a variable; None while `fit` keeps it elsewhere."""
+    value = variable._value
+    if value is None or value.is_deleted():
+        return None
+    return np.asarray(value)
 
 
 class BackendOptimizer(LossOptimizer):

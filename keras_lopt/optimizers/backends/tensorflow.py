@@ -40,6 +40,36 @@ def run_step(step):
         compiled(step)()
 
 
+def dense(gradient, shape):
+    """`gradient` as a tensor that is known to have the variable's shape.
+
+    A sparse one becomes dense; entries of equal index are summed. Where Keras's
+    `LossScaleOptimizer` divides a sparse gradient in a graph, it loses what was
+    known of its shape.
+
+    Args:
+        gradient: Tensor, `tf.IndexedSlices` or `tf.SparseTensor`.
+        shape: Tuple, the shape of the variable.
+    """
+    if isinstance(gradient, tf.SparseTensor):
+        gradient = tf.sparse.to_dense(tf.sparse.reorder(gradient))
+    elif isinstance(gradient, tf.IndexedSlices):
+        rows = tf.ensure_shape(gradient.values, (None, *shape[1:]))
+        gradient = tf.math.unsorted_segment_sum(
+            rows, gradient.indices, shape[0]
+        )
+    gradient = tf.convert_to_tensor(gradient)
+    if not gradient.shape.is_fully_defined():
+        gradient = tf.ensure_shape(gradient, shape)
+    return gradient
+
+
+def known_value(variable):
+    """NumPy value of a variable, also while a step is being traced."""
+    with tf.init_scope():
+        return variable.numpy() if tf.executing_eagerly() else None
+
+
 def replica_key():
     """A key for the replica that is being traced, in any thread.
 
@@ -59,14 +89,10 @@ class BackendOptimizer(LossOptimizer):
     _backend_increment_gradient_accumulators = (
         BaseOptimizer._backend_increment_gradient_accumulators
     )
-    _overwrite_model_variables_with_average_value = (
-        BaseOptimizer._overwrite_model_variables_with_average_value
-    )
 
     def _backend_apply_gradients(self, grads, trainable_variables):
         self._check_strategy()
         self._check_compilation()
-        grads = [tf.convert_to_tensor(grad) for grad in grads]
         grads_and_vars = self._all_reduce_sum_gradients(
             zip(grads, trainable_variables)
         )

@@ -91,7 +91,7 @@ class HierarchicalRule(Rule):
 
     @property
     def _mlp_sizes(self):
-        zeros = ops.zeros((len(DECAYS), 1))
+        zeros = ops.zeros((len(DECAYS), 1), dtype="float32")
         slots = {"momenta": zeros, "second_moments": zeros}
         entries = self._entry_features(zeros[0], zeros[0], slots)
         shared = len(progress.TIME_SCALES) + 3 + TO_MLP
@@ -170,8 +170,8 @@ class HierarchicalRule(Rule):
             shape = (len(DECAYS), math.prod(param.shape))
             tensors.append(
                 {
-                    "momenta": ops.zeros(shape),
-                    "second_moments": ops.zeros(shape),
+                    "momenta": ops.zeros(shape, dtype="float32"),
+                    "second_moments": ops.zeros(shape, dtype="float32"),
                     "from_mlp": from_mlp,
                 }
             )
@@ -324,7 +324,10 @@ def _variance(x):
 
 
 def init_clip():
-    return {"count": ops.ones(()), "scale": 0.01 * ops.ones(())}
+    return {
+        "count": ops.ones((), dtype="float32"),
+        "scale": 0.01 * ops.ones((), dtype="float32"),
+    }
 
 
 def clip_gradients(grads, slots):

@@ -238,6 +238,6 @@ class HypernetworkRule(Rule):
             mlp,
             self._features,
             history.history_entries(grad, param, slots),
-            ops.zeros((0,)),
+            ops.zeros((0,), dtype="float32"),
             functools.partial(layers.step_of, exp_mult=self.exp_mult),
         )

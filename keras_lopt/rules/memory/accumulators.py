@@ -3,7 +3,8 @@
 They start at zero, and nothing corrects the bias of that start.
 """
 
-import numpy as np
+import math
+
 from keras import ops
 
 
@@ -35,8 +36,8 @@ def learned_decays(start, offsets):
     Returns:
         [k].
     """
-    logs = np.log(1.0 - np.asarray(start)) / 10.0
-    logs = ops.convert_to_tensor(logs.astype(np.float32))
+    logs = [math.log(1.0 - decay) / 10.0 for decay in start]
+    logs = ops.convert_to_tensor(logs, dtype="float32")
     return 1.0 - ops.exp(10.0 * (logs + offsets))
 
 

@@ -30,11 +30,11 @@ def init_factored(count, shape):
     """Accumulators for `count` decays, filled with zeros."""
     dims = factored_dims(shape)
     if dims is None:
-        return {"full": ops.zeros((count, *shape))}
+        return {"full": ops.zeros((count, *shape), dtype="float32")}
     col_dim, row_dim = dims
     return {
-        "row": ops.zeros((count, *_with_one(shape, row_dim))),
-        "col": ops.zeros((count, *_with_one(shape, col_dim))),
+        "row": ops.zeros((count, *_with_one(shape, row_dim)), dtype="float32"),
+        "col": ops.zeros((count, *_with_one(shape, col_dim)), dtype="float32"),
     }
 
 

@@ -17,8 +17,10 @@ FACTORED_DECAYS = (0.9, 0.99, 0.999)
 def init_history(shape):
     """Accumulators for a tensor of `shape`, filled with zeros; decays first."""
     return {
-        "momenta": ops.zeros((len(MOMENTUM_DECAYS), *shape)),
-        "second_moments": ops.zeros((len(SECOND_MOMENT_DECAYS), *shape)),
+        "momenta": ops.zeros((len(MOMENTUM_DECAYS), *shape), dtype="float32"),
+        "second_moments": ops.zeros(
+            (len(SECOND_MOMENT_DECAYS), *shape), dtype="float32"
+        ),
         "factored": init_factored(len(FACTORED_DECAYS), shape),
     }
 

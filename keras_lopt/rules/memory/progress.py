@@ -4,7 +4,8 @@ The loss features and the fractions of the horizon are those of `velo` and
 `celo` (arXiv 2211.09760); the other rules embed the step number.
 """
 
-import numpy as np
+import math
+
 from keras import ops
 
 NUM_LOSS_DECAYS = 10
@@ -21,8 +22,8 @@ def time_embed_tanh(step):
 
 def time_embed_sin(step):
     """sin(step / (s * pi)) for the 11 time scales s. [11]"""
-    scales = np.pi * np.asarray(TIME_SCALES)
-    scales = ops.convert_to_tensor(scales.astype(np.float32))
+    scales = [math.pi * scale for scale in TIME_SCALES]
+    scales = ops.convert_to_tensor(scales, dtype="float32")
     return ops.sin(ops.cast(step, "float32") / scales)
 
 
@@ -38,9 +39,9 @@ def fraction_features(step, horizon):
 
 def init_loss_buffer():
     return {
-        "count": ops.zeros(()),
-        "means": ops.zeros((NUM_LOSS_DECAYS,)),
-        "running_min": 1e12 * ops.ones((NUM_LOSS_DECAYS,)),
+        "count": ops.zeros((), dtype="float32"),
+        "means": ops.zeros((NUM_LOSS_DECAYS,), dtype="float32"),
+        "running_min": 1e12 * ops.ones((NUM_LOSS_DECAYS,), dtype="float32"),
     }
 
 
@@ -84,7 +85,8 @@ def loss_features(slots, horizon):
 
 def _loss_decays(horizon):
     log_horizon = ops.log10(ops.cast(horizon, "float32"))
-    points = np.linspace(0.0, 1.0, NUM_LOSS_DECAYS, dtype=np.float32)
+    points = [i / (NUM_LOSS_DECAYS - 1) for i in range(NUM_LOSS_DECAYS)]
+    points = ops.convert_to_tensor(points, dtype="float32")
     spans = ops.power(10.0, 1.0 + (log_horizon - 1.0) * points)
     return ops.exp(-1.0 / spans)
 

@@ -20,7 +20,9 @@ def clip_log(x, scale=1.0):
 
 
 def init_loss_statistics():
-    return {k: ops.zeros(()) for k in ("mean", "variance", "count")}
+    return {
+        k: ops.zeros((), dtype="float32") for k in ("mean", "variance", "count")
+    }
 
 
 def update_loss_statistics(slots, loss, decay):

@@ -200,6 +200,6 @@ def _mean_squares(cut, columns_of, count):
 
     # Column by column, because XLA on CPU vectorizes that and does not
     # vectorize a full reduction.
-    totals = [ops.zeros(cut.rest)] * count
+    totals = [ops.zeros(cut.rest, dtype="float32")] * count
     totals = ops.fori_loop(0, cut.count, add, totals)
     return ops.stack([ops.sum(total) for total in totals])[:, None]

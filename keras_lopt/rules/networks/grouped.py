@@ -53,7 +53,7 @@ def entry_features(entries, scale):
 
 def group_sizes():
     """Number of inputs in each group."""
-    zero = ops.zeros((1,))
+    zero = ops.zeros((1,), dtype="float32")
     entries = history.history_entries(zero, zero, history.init_history((1,)))
     groups = layers.features_of_whole(
         lambda e: entry_features(e, zero), entries

@@ -154,7 +154,10 @@ def mean_squares(features):
     # A product with a vector, because XLA on CPU vectorizes that and does not
     # vectorize a full reduction.
     size = features.shape[1]
-    return ops.matmul(features * features, ops.ones((size, 1))) / size
+    return (
+        ops.matmul(features * features, ops.ones((size, 1), dtype="float32"))
+        / size
+    )
 
 
 def rms_factors(means):

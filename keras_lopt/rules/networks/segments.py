@@ -6,7 +6,6 @@ vector, such as the norm of a feature, is kept once per row and broadcasts.
 
 from typing import NamedTuple
 
-import numpy as np
 from keras import ops
 
 from keras_lopt.rules.networks import layers
@@ -21,10 +20,19 @@ class Segments(NamedTuple):
     sizes: tuple  # Entries per vector.
     width: int  # Entries per row.
 
+    # Python numbers, and no NumPy: PyTorch's compiler traces what NumPy does,
+    # and cannot take a shape from it.
+
     @property
     def heights(self):
         """Rows per vector."""
-        return np.asarray([-(-size // self.width) for size in self.sizes])
+        return [-(-size // self.width) for size in self.sizes]
+
+    @property
+    def starts(self):
+        """Numbers of the first rows of the vectors."""
+        heights = self.heights
+        return [sum(heights[:i]) for i in range(len(heights))]
 
     def join(self, vectors):
         """Joins vectors, a list of [k, n], to [k, rows * width]."""
@@ -32,16 +40,15 @@ class Segments(NamedTuple):
         for vector, height in zip(vectors, self.heights, strict=True):
             count, size = vector.shape
             parts.append(vector)
-            if missing := int(height) * self.width - size:
-                parts.append(ops.zeros((count, missing)))
+            if missing := height * self.width - size:
+                parts.append(ops.zeros((count, missing), dtype="float32"))
         return ops.concatenate(parts, axis=1)
 
     def split(self, joined):
         """The vectors in [rows * width], as a list of [n]."""
-        starts = (np.cumsum(self.heights) - self.heights) * self.width
         return [
-            joined[start : start + size]
-            for start, size in zip(starts.tolist(), self.sizes)
+            joined[start * self.width : start * self.width + size]
+            for start, size in zip(self.starts, self.sizes)
         ]
 
     def mean_squares(self, columns):
@@ -59,30 +66,41 @@ class Segments(NamedTuple):
             squares = squares * self._is_entry()
         # As in `layers.mean_squares`.
         squares = ops.reshape(squares, (-1, width))
-        sums = ops.matmul(squares, ops.ones((width, 1)))
+        sums = ops.matmul(squares, ops.ones((width, 1), dtype="float32"))
         sums = ops.reshape(sums, (-1, rows))
-        owners = np.repeat(np.arange(len(self.sizes)), self.heights)
+        owners = [
+            owner
+            for owner, height in enumerate(self.heights)
+            for _ in range(height)
+        ]
         if len(self.sizes) < rows:
             # Not a product with zeros and ones, which would spread a NaN.
             sums = ops.pad(sums, ((0, 0), (0, 1)))
-            sums = ops.sum(ops.take(sums, self._row_numbers(), axis=1), axis=2)
-            sums = ops.take(sums, owners, axis=1)
-        sizes = ops.convert_to_tensor(np.float32(self.sizes)[owners])
+            numbers = ops.convert_to_tensor(self._row_numbers(), dtype="int32")
+            sums = ops.sum(ops.take(sums, numbers, axis=1), axis=2)
+            owner = ops.convert_to_tensor(owners, dtype="int32")
+            sums = ops.take(sums, owner, axis=1)
+        sizes = ops.convert_to_tensor(
+            [float(self.sizes[owner]) for owner in owners], dtype="float32"
+        )
         return (sums / sizes)[:, :, None]
 
     def _is_entry(self):
         """1.0 for entries of vectors, 0.0 for padding. [rows, width]"""
-        mask = np.zeros(self.heights.sum() * self.width, np.float32)
-        for vector in self.split(mask):
-            vector[:] = 1.0
-        return ops.convert_to_tensor(mask.reshape(-1, self.width))
+        mask = []
+        for size, height in zip(self.sizes, self.heights, strict=True):
+            mask += [1.0] * size + [0.0] * (height * self.width - size)
+        mask = ops.convert_to_tensor(mask, dtype="float32")
+        return ops.reshape(mask, (-1, self.width))
 
     def _row_numbers(self):
         """Row numbers of each vector, padded with the total number of rows."""
-        heights = self.heights[:, None]
-        place = np.arange(heights.max())
-        first = np.cumsum(heights)[:, None] - heights
-        return np.where(place < heights, first + place, heights.sum())
+        heights = self.heights
+        most, total = max(heights), sum(heights)
+        return [
+            [*range(start, start + height), *[total] * (most - height)]
+            for start, height in zip(self.starts, heights, strict=True)
+        ]
 
 
 def best(sizes):

@@ -83,7 +83,9 @@ class Rows(NamedTuple):
         mask = np.zeros((self.height * self.width,), np.float32)
         for start, size in zip(self._starts, self.sizes):
             mask[start : start + size] = 1.0
-        return ops.convert_to_tensor(mask.reshape(self.height, self.width))
+        return ops.convert_to_tensor(
+            mask.reshape(self.height, self.width), dtype="float32"
+        )
 
     def spread(self, values):
         """What each row has of its tensor.
@@ -172,7 +174,7 @@ class Rows(NamedTuple):
     def _ownership(self):
         """1.0 where a row is of a vector. [height, t]"""
         owners = self._owners()[:, None] == np.arange(len(self.sizes))
-        return ops.convert_to_tensor(owners.astype(np.float32))
+        return ops.convert_to_tensor(owners.astype(np.float32), dtype="float32")
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,11 +10,13 @@ from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.strategy import make_strategy
 from keras_lopt.training.devices.tracing import compiled
 from keras_lopt.training.devices.whole_loops import warn_of_slow_tasks
+from keras_lopt.training.devices.workers import Workers
 
 __all__ = [
     "Devices",
     "Replicas",
     "SplitRun",
+    "Workers",
     "compiled",
     "devices_of",
     "make_strategy",

@@ -13,7 +13,7 @@ from keras_lopt.rules import ThetaVector
 from keras_lopt.training import outer_step, state
 from keras_lopt.training.devices.replicas import Replicas, largest_divisor
 from keras_lopt.training.devices.split_run import SplitRun
-from keras_lopt.training.devices.tracing import compiled, traced_once
+from keras_lopt.training.devices.tracing import TracedOnce, compiled
 from keras_lopt.training.scoring import Scoring
 
 stateless_fold_in = tf.random.experimental.stateless_fold_in
@@ -129,7 +129,7 @@ class Devices:
             [tf.zeros([members])] * experiment.schedule.tasks_per_step,
         )
         run = self.strategy.run
-        return draw, traced_once(lambda *args: run(update, args))
+        return draw, TracedOnce(lambda *args: run(update, args))
 
     def _blank_teachers(self):
         """Zeros as thetas and multipliers of teachers."""
@@ -153,7 +153,7 @@ class Devices:
 
     def copy_members(self, states, sources):
         """All tasks' states, each member's part copied from `sources` [p]."""
-        sources = tf.constant(sources)
+        sources = tf.constant(sources, tf.int64)
         return [
             task.copy_members(state, sources)
             for task, state in zip(self.tasks, states)
@@ -162,31 +162,48 @@ class Devices:
     def compile(self, members):
         """Compiles it all, in threads, by calls whose results are dropped.
 
+        Traced by one thread in one order, the same on all workers; meanwhile
+        other threads compile what has been traced. NCCL's operations, too,
+        have to begin in one order: several GPUs compile one after the other.
+
         Args:
             members: `population.Members`.
         """
-        thetas, seed = tf.constant(members.thetas), tf.zeros([2], tf.int32)
-        zero, one = tf.constant(0), tf.constant(1)
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            futures = [
-                pool.submit(lambda: self.experiment.mixture.shares),
-                pool.submit(self._compile_update, members),
-            ]
-            for task, state in zip(self.tasks, self.initial_states()):
-                args = self.replicas.broadcast(thetas), state, seed, zero
-                futures.append(pool.submit(task.estimate, *args))
-                args = thetas, seed, one, zero
-                futures.append(pool.submit(task.score, *args))
+        one_by_one = self.replicas.count > 1 and not self.replicas.on_cpu
+        with concurrent.futures.ThreadPoolExecutor(
+            max_workers=1 if one_by_one else None
+        ) as pool:
+            futures = [pool.submit(lambda: self.experiment.mixture.shares)]
+            for function, args in self._first_calls(members):
+                function.trace(*args)
+                futures.append(pool.submit(function, *args))
             for future in futures:
                 future.result()
 
-    def _compile_update(self, members):
+    def _first_calls(self, members):
+        """All functions that are traced, with arguments, in a fixed order."""
+        thetas, seed = tf.constant(members.thetas), tf.zeros([2], tf.int32)
+        zero, one = tf.constant(0), tf.constant(1)
+        yield self.update, self._update_args(members)
+        for task, begun in zip(self.tasks, self.initial_states()):
+            args = self.replicas.broadcast(thetas), begun, seed, zero
+            yield task.estimate, args
+            yield task.score, (thetas, seed, one, zero)
+            everyone = tf.range(len(members.ids), dtype=tf.int64)
+            yield task.copy_members, (begun, everyone)
+
+    def _update_args(self, members):
         count = self.experiment.schedule.tasks_per_step
         zeros = tf.zeros_like(members.thetas), tf.zeros(len(members.ids))
         grads, losses = ([self.replicas.broadcast(z)] * count for z in zeros)
         trained = (members.thetas, members.averages, members.slots)
         trained = self.replicas.broadcast((*trained, members.slot_steps))
-        self.update(*trained, self._blank_teachers(), grads, losses)
+        return *trained, self._blank_teachers(), grads, losses
+
+    @property
+    def num_traces(self):
+        """How often functions were traced; constant after a generation."""
+        return self.update.num_traces + sum(t.num_traces for t in self.tasks)
 
     def train(self, trained, teachers, states, steps):
         """Takes outer steps, one per entry of `steps`.
@@ -261,25 +278,31 @@ class TaskFunctions:
         self._estimator = estimator = experiment.estimator
         self._draw = draw
         self.run = SplitRun(
-            estimator.inner_run(experiment.rule, task),
+            estimator.inner_run(experiment.rule, task, replicas.on_cpu),
             max(devices.pairs, per_round),
             replicas.parallel_calls,
         )
         self.run.prepare(2 * members * devices.pairs, estimator.outer_split)
         self.scoring = Scoring(self.run, members, problems, per_round)
 
-    @tf.function(autograph=False)
-    def copy_members(self, state, sources):
-        """The inner states, each member's part copied from `sources` [p]."""
+    @functools.cached_property
+    def copy_members(self):
+        """Function of inner states and [p] members that parts are copied of."""
 
-        def copy(state):
+        def copy(state, sources):
             members = (state.inner, state.noise, state.squares)
             inner, noise, squares = tf.nest.map_structure(
                 lambda leaf: tf.gather(leaf, sources), members
             )
             return state._replace(inner=inner, noise=noise, squares=squares)
 
-        return self._strategy.run(copy, args=(state,))
+        return TracedOnce(lambda *args: self._strategy.run(copy, args))
+
+    @property
+    def num_traces(self):
+        """How often functions were traced."""
+        functions = (self.copy_members, self.estimate, self.score)
+        return sum(function.num_traces for function in functions)
 
     @functools.cached_property
     def estimate(self):
@@ -287,16 +310,16 @@ class TaskFunctions:
         estimate = functools.partial(
             outer_step.estimate, self._estimator, self._draw, self.run
         )
-        return traced_once(lambda *args: self._strategy.run(estimate, args))
+        return TracedOnce(lambda *args: self._strategy.run(estimate, args))
 
     def score_whole(self, thetas, seed, horizon):
         """`score` over whole runs of `horizon` steps, an integer."""
         calls = tf.constant(horizon // self.run.num_steps)
         return self.score(thetas, seed, calls, tf.constant(horizon))
 
-    @tf.function(autograph=False)
-    def score(self, thetas, seed, calls, horizon):
-        """Mean losses over runs of the scoring problems.
+    @functools.cached_property
+    def score(self):
+        """Function to mean losses over runs of the scoring problems.
 
         Args:
             thetas: [p, d].
@@ -306,8 +329,8 @@ class TaskFunctions:
         Returns:
             Distributed mean held-out losses [p] and mean training losses [p].
         """
-        args = (thetas, seed, calls, horizon)
-        return self._strategy.run(self._score_replica, args)
+        score = self._score_replica
+        return TracedOnce(lambda *args: self._strategy.run(score, args))
 
     def _score_replica(self, thetas, seed, calls, horizon):
         context = tf.distribute.get_replica_context()

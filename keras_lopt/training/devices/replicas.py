@@ -5,6 +5,7 @@ checkpoint they are one nest of arrays with all pairs.
 """
 
 import functools
+import math
 import os
 
 import numpy as np
@@ -27,6 +28,8 @@ class Replicas:
 
     Attributes:
         count: Number of replicas.
+        local_count: Number of those that belong to this process.
+        on_cpu: Whether they run on CPUs.
         parallel_calls: Most calls that a replica runs side by side: one per
             core of a CPU; only one on an accelerator, which that fills.
     """
@@ -34,16 +37,36 @@ class Replicas:
     def __init__(self, strategy):
         self._strategy = strategy
         self.count = strategy.num_replicas_in_sync
-        self.parallel_calls = 1
         devices = _local_devices(strategy)
-        if tf.DeviceSpec.from_string(devices[0]).device_type == "CPU":
+        self.local_count = len(devices)
+        kind = tf.DeviceSpec.from_string(devices[0]).device_type
+        self.on_cpu = kind == "CPU"
+        self.parallel_calls = 1
+        if self.on_cpu:
             self.parallel_calls = max(1, num_cores() // len(devices))
 
+    @property
+    def are_local(self):
+        """Whether all replicas belong to this process."""
+        return self.count <= self.local_count
+
+    @functools.cached_property
+    def first(self):
+        """Number of this process's first replica."""
+        if self.are_local:
+            return 0
+        return int(self.one(self.distribute(tf.constant)))
+
     def distribute(self, value_fn):
-        """The nests value_fn(number of the replica), each on its replica."""
-        return self._strategy.experimental_distribute_values_from_function(
+        """The nests value_fn(number of the replica), each on its replica.
+
+        Where this process has one replica, its values are plain tensors, as
+        `strategy.run` returns them: graphs are traced for one kind of value.
+        """
+        values = self._strategy.experimental_distribute_values_from_function(
             lambda context: value_fn(context.replica_id_in_sync_group)
         )
+        return values if self.local_count > 1 else self._local(values)[0]
 
     def broadcast(self, nest):
         """A nest of arrays, the same on every replica."""
@@ -56,8 +79,23 @@ class Replicas:
         return _to_numpy(self._local(nest)[0])
 
     def gather(self, state):
-        """All replicas' `EstimatorState`s as one nest of arrays."""
+        """All replicas' `EstimatorState`s as one nest of arrays.
+
+        All processes have to call this: each has a part.
+        """
         parts = [_to_numpy(part) for part in self._local(state)]
+        if not self.are_local:
+            everyone = self.gather_bytes([_to_bytes(part) for part in parts])
+            parts = [_from_bytes(content, parts[0]) for content in everyone]
+        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
+
+    def template(self, state):
+        """Arrays like those of `gather`, with other values.
+
+        They need no communication, so that one process may ask for them.
+        """
+        part = _to_numpy(self._local(state)[0])
+        parts = [part] * self.count
         return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
 
     def scatter(self, state):
@@ -66,11 +104,76 @@ class Replicas:
 
         def part(replica):
             own = range(replica * pairs, (replica + 1) * pairs)
-            return _map_pairs(
-                lambda axis, leaf: tf.constant(np.take(leaf, own, axis)), state
-            )
+            taken = _map_pairs(lambda axis, v: np.take(v, own, axis), state)
+            return tf.nest.map_structure(tf.constant, taken)
 
         return self.distribute(part)
+
+    def gather_bytes(self, contents):
+        """What all replicas have, a list of bytes in their order.
+
+        Args:
+            contents: List of bytes, one per replica of this process.
+        """
+        if self.are_local:
+            return list(contents)
+        lengths = self._gather([np.int32([len(c)]) for c in contents])[:, 0]
+        words = math.ceil(max(lengths) / 4)
+        padded = [c.ljust(4 * words, b"\0") for c in contents]
+        rows = self._gather([np.frombuffer(c, np.int32) for c in padded])
+        return [row.tobytes()[:n] for row, n in zip(rows, lengths)]
+
+    def send_bytes(self, content):
+        """The first process's bytes, on all of them.
+
+        Args:
+            content: Bytes; those of the other processes are ignored.
+        """
+        if self.are_local:
+            return content
+        content = content if self.first == 0 else b""
+        length = int(self._sum(np.int32([len(content)]))[0])
+        padded = content.ljust(4 * math.ceil(length / 4), b"\0")
+        own = np.frombuffer(padded, np.int32)
+        return self._sum(own).tobytes()[:length]
+
+    def _gather(self, vectors):
+        """One int32 vector per local replica -> [count, n] of all."""
+        values = self.distribute(
+            lambda number: tf.constant(vectors[number - self.first])
+        )
+        return self.one(self._gather_graph(values))
+
+    def _sum(self, vector):
+        """The first replica's int32 vector: the others add zeros."""
+        blank = np.zeros_like(vector)
+        values = self.distribute(
+            lambda number: tf.constant(blank if number else vector)
+        )
+        return self.one(self._sum_graph(values))
+
+    @functools.cached_property
+    def _gather_graph(self):
+        def gather(vector):
+            context = tf.distribute.get_replica_context()
+            # Without `identity`, TensorFlow takes an argument for a variable's
+            # value, and fails.
+            return context.all_gather(tf.identity(vector)[None], axis=0)
+
+        return self._graph(gather)
+
+    @functools.cached_property
+    def _sum_graph(self):
+        def add(vector):
+            context = tf.distribute.get_replica_context()
+            total = tf.distribute.ReduceOp.SUM
+            return context.all_reduce(total, tf.identity(vector))
+
+        return self._graph(add)
+
+    def _graph(self, function):
+        run = self._strategy.run
+        return tf.function(lambda v: run(function, (v,)), autograph=False)
 
     def _local(self, nest):
         """A nest of distributed values -> one nest per local replica."""
@@ -106,14 +209,33 @@ def _to_numpy(nest):
     return tf.nest.map_structure(lambda leaf: leaf.numpy(), nest)
 
 
-def _map_pairs(function, *states):
-    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s."""
+def _to_bytes(nest):
+    """All leaves of a nest of arrays, one after the other."""
+    return b"".join(leaf.tobytes() for leaf in tf.nest.flatten(nest))
 
-    def mapped(axis, *fields):
-        if axis is None:
-            return fields[0]
-        return tf.nest.map_structure(functools.partial(function, axis), *fields)
+
+def _from_bytes(content, like):
+    """The inverse of `_to_bytes`, for a nest of shapes and types like this."""
+    leaves, position = [], 0
+    for leaf in tf.nest.flatten(like):
+        part = content[position : position + leaf.nbytes]
+        leaves.append(np.frombuffer(part, leaf.dtype).reshape(leaf.shape))
+        position += leaf.nbytes
+    return tf.nest.pack_sequence_as(like, leaves)
+
+
+def _map_pairs(function, *states):
+    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s.
+
+    Leaves without pairs are those of the first state, as they are.
+    """
+
+    def mapped(axis, *leaves):
+        return leaves[0] if axis is None else function(axis, *leaves)
 
     return EstimatorState(
-        *(mapped(*fields) for fields in zip(_PAIR_AXES, *states))
+        *(
+            tf.nest.map_structure(functools.partial(mapped, axis), *fields)
+            for axis, *fields in zip(_PAIR_AXES, *states)
+        )
     )

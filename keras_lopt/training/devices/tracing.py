@@ -1,7 +1,5 @@
 """Functions of tensors: traced once, compiled by XLA."""
 
-import threading
-
 import numpy as np
 import tensorflow as tf
 
@@ -24,19 +22,34 @@ def compiled(function, *examples):
     return function.get_concrete_function(*specs)
 
 
-def traced_once(function):
+class TracedOnce:
     """`function` as one graph, for arguments like those of its first call.
 
     A `tf.function` may have several signatures, and looks for the one that
     fits some dozens of tensors in every call.
+
+    Args:
+        function: A function of tensors.
     """
-    lock, graphs = threading.Lock(), []
 
-    def call(*args):
-        with lock:
-            if not graphs:
-                traced = tf.function(function, autograph=False)
-                graphs.append(traced.get_concrete_function(*args))
-        return graphs[0](*args)
+    def __init__(self, function):
+        self._function = tf.function(function, autograph=False)
+        self._graph = None
 
-    return call
+    def trace(self, *args):
+        """Makes the graph, unless there is one.
+
+        Not in threads: collective operations are numbered as they are traced,
+        and all workers have to number them alike.
+        """
+        if self._graph is None:
+            self._graph = self._function.get_concrete_function(*args)
+
+    def __call__(self, *args):
+        self.trace(*args)
+        return self._graph(*args)
+
+    @property
+    def num_traces(self):
+        """How often it was traced, 0 or 1."""
+        return int(self._graph is not None)

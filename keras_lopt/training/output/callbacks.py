@@ -3,7 +3,7 @@
 They read rows from the trainer's history, since Keras turns logs into floats.
 """
 
-import csv
+import json
 import os
 import shutil
 import sys
@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_lopt import checkpoints
+from keras_lopt.training.output import files, records
 
 
 class Progress(keras.callbacks.Callback):
@@ -60,52 +61,49 @@ class CSVHistory(keras.callbacks.Callback):
     """history.csv, one row per generation; members.csv, one row per child.
 
     Args:
-        folder: Where the files are. Rows after the trainer's generation, from
-            a run that was killed, are dropped when training begins.
+        folder: Where the files are. When training begins, both are what the
+            checkpoint says: rows after it, from a run that was killed, are
+            dropped, and what is missing or damaged is written anew.
     """
 
     def __init__(self, folder):
         super().__init__()
-        self._history = os.path.join(folder, "history.csv")
-        self._members = os.path.join(folder, "members.csv")
+        self._history = files.join(folder, "history.csv")
+        self._members = files.join(folder, "members.csv")
 
     def on_train_begin(self, logs=None):
-        _write_csv(self._history, self.model.history)
-        if not os.path.exists(self._members):
-            return
-        with open(self._members, newline="") as file:
-            rows = [
-                row
-                for row in csv.DictReader(file)
-                if (row["generation"] or "").isdigit()
-                and int(row["generation"]) <= self.model.generation
-                and None not in row.values()
-            ]
-        _write_csv(self._members, rows)
+        state = self.model.state
+        _repair(self._history, records.csv_text(state.history))
+        _repair(self._members, records.unpacked_csv(state.children))
 
     def on_epoch_end(self, epoch, logs=None):
-        _append_csv(self._history, self.model.history[-1:])
-        _append_csv(self._members, self.model.child_rows)
+        rows = self.model.history
+        _append_csv(self._history, rows[-1:], first=len(rows) == 1)
+        _append_csv(self._members, self.model.child_rows, first=epoch == 1)
 
 
-def _write_csv(path, rows):
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", newline="") as file:
-        if rows:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(rows)
-    os.replace(temporary, path)
-
-
-def _append_csv(path, rows):
-    if not rows:
+def _repair(path, text):
+    """Makes a file what it must be; says so if that was damage."""
+    expected, found = text.encode(), files.read(path)
+    if found == expected or (found is None and not expected):
         return
-    with open(path, "a", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        if file.tell() == 0:
-            writer.writeheader()
-        writer.writerows(rows)
+    files.write(path, expected)
+    if found is None or not found.startswith(expected):
+        how = "missing" if found is None else "incomplete or changed"
+        _say_repaired(path, how)
+
+
+def _say_repaired(path, how):
+    print(
+        f"{os.path.basename(path)} was {how}: it is written anew from the "
+        "checkpoint",
+        flush=True,
+    )
+
+
+def _append_csv(path, rows, first):
+    if rows:
+        files.append(path, records.csv_text(rows, header=first))
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -124,7 +122,10 @@ class TensorBoard(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(self._folder)
 
     def on_epoch_end(self, epoch, logs=None):
-        with self._writer.as_default(step=epoch):
+        with (
+            files.os_errors("written", self._folder),
+            self._writer.as_default(step=epoch),
+        ):
             for name, value in self.model.history[-1].items():
                 tf.summary.scalar(name, value)
 
@@ -143,30 +144,41 @@ class BestMember(keras.callbacks.Callback):
 
     def __init__(self, path, metadata):
         super().__init__()
-        self._path = path
+        self._path = os.fspath(path)
         self._metadata = metadata
         self._saved = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        members = self.model.members
-        if members.ids[members.best] == self._saved:
+    def on_train_begin(self, logs=None):
+        if self.model.state.best is None:
             return
-        _save_best(self._path, self.model, self._metadata)
-        self._saved = members.ids[members.best]
+        found, expected = files.read(self._path), self._content()
+        self._saved = self.model.state.best["id"]
+        if found == expected:
+            return
+        files.write(self._path, expected)
+        # A run that was killed may have been ahead of its checkpoint.
+        if found is None or not _is_ahead(found, self.model.generation):
+            how = "missing" if found is None else "damaged or another's"
+            _say_repaired(self._path, how)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.model.state.best["id"] != self._saved:
+            files.write(self._path, self._content())
+            self._saved = self.model.state.best["id"]
+
+    def _content(self):
+        return _best_file(self.model, self._metadata)
 
 
-def _save_best(path, trainer, metadata):
-    """Writes the best member's optimizer file."""
-    members, best = trainer.members, trainer.members.best
-    metadata = {
-        **metadata,
-        "generation": trainer.generation,
-        "outer_step": trainer.outer_step,
-        "score": float(members.scores[best]),
-        "train_loss": float(members.train_losses[best]),
-    }
-    rule = trainer.experiment.rule
-    checkpoints.save(path, rule, trainer.best_theta(), metadata)
+def _is_ahead(content, generation):
+    """Whether an optimizer file is of a later generation."""
+    try:
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + size])
+        metadata = json.loads(header["__metadata__"]["metadata"])
+        return metadata["generation"] > generation
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 class Snapshots(keras.callbacks.Callback):
@@ -195,15 +207,23 @@ class Snapshots(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._due() == self._done:
             return
-        os.makedirs(self._folder, exist_ok=True)
+        files.make_folder(self._folder)
         name = f"generation_{self.model.generation:06d}.safetensors"
-        path = os.path.join(self._folder, name)
-        _save_best(path, self.model, self._metadata)
+        content = _best_file(self.model, self._metadata)
+        files.write(files.join(self._folder, name), content)
         self._done = self._due()
 
     def _due(self):
         """Number of files that the training so far should have."""
         return int(self.model.state.seconds // self._seconds)
+
+
+def _best_file(trainer, metadata):
+    """The best member's optimizer file, as bytes."""
+    best = {k: v for k, v in trainer.state.best.items() if k != "id"}
+    return checkpoints.to_bytes(
+        trainer.experiment.rule, trainer.best_theta(), {**metadata, **best}
+    )
 
 
 class Checkpoint(keras.callbacks.Callback):

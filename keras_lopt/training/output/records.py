@@ -1,5 +1,10 @@
 """The rows of history.csv and members.csv."""
 
+import base64
+import csv
+import io
+import zlib
+
 import numpy as np
 
 from keras_lopt.training.scoring import problem_set
@@ -57,6 +62,47 @@ def _task_columns(tasks, members, task_steps):
         **{f"score/{n}": float(score) for n, score in zip(names, scores)},
         **{f"share/{n}": float(share) for n, share in zip(names, shares)},
     }
+
+
+def best_record(experiment, state):
+    """The best member and when it became that, for best.safetensors."""
+    members, best = state.members, state.members.best
+    if state.best is not None and state.best["id"] == members.ids[best]:
+        return state.best
+    return {
+        "id": int(members.ids[best]),
+        "generation": state.generation,
+        "outer_step": state.generation * experiment.schedule.outer_steps,
+        "score": float(members.scores[best]),
+        "train_loss": float(members.train_losses[best]),
+    }
+
+
+def csv_text(rows, header=True):
+    """Rows, a list of dicts, as CSV; "" without rows."""
+    text = io.StringIO(newline="")
+    if rows:
+        writer = csv.DictWriter(text, rows[0].keys())
+        if header:
+            writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def packed(rows):
+    """Rows as short text, for checkpoints: they hold all of members.csv."""
+    content = zlib.compress(csv_text(rows).encode(), 9)
+    return base64.b85encode(content).decode()
+
+
+def unpacked_csv(parts):
+    """The CSV text of rows, from a list of texts of `packed`."""
+    lines = []
+    for part in parts:
+        text = zlib.decompress(base64.b85decode(part)).decode()
+        own = text.splitlines(keepends=True)
+        lines += own[1:] if lines else own
+    return "".join(lines)
 
 
 def child_rows(generation, report):

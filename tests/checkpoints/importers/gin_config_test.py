@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_lopt import checkpoints
+from keras_lopt import checkpoints, rules
 from keras_lopt.checkpoints.importers import gin_config
 from tests import imported_files, small_rules
 
@@ -114,3 +114,31 @@ def test_a_config_for_another_rule_is_refused(folder):
     (folder / "config.gin").write_text("MLPLOpt.step_mult = 0.1\n")
     with pytest.raises(checkpoints.CheckpointError, match="rule 'mlp'"):
         checkpoints.load(folder / "params")
+
+
+# The flags that Celo's code writes beside theta.
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ('{"optimizer": "celo2", "seed": 0}', False),
+        ('{"optimizer": "something else"}', True),
+        ('{"seed": 0}', True),
+        ('["optimizer"]', True),
+        ("not json", True),
+        (None, True),
+    ],
+)
+def test_a_run_of_celos_factory_has_its_adam(tmp_path, text, expected):
+    rule = rules.get("celo2")
+    leaves = imported_files.leaves_of(rule)
+    path = tmp_path / "theta.state"
+    path.write_bytes(imported_files.pack(imported_files.nested(leaves)))
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    found, _, metadata = checkpoints.load(path)
+    assert found.name == "celo2"
+    assert found.bias_correction == expected
+    told = metadata["imported"]["told"]
+    assert ("bias_correction" in told) == (not expected)

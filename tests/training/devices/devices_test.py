@@ -16,6 +16,7 @@ from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Task, datasets
 from keras_lopt.training import Devices, Experiment, Schedule, reuse_compiled
 from keras_lopt.training.devices import devices_of
+from keras_lopt.training.outer_step import OuterStep
 from keras_lopt.training.state import blank_slots
 from tests import tiny
 
@@ -97,10 +98,10 @@ def run(devices, experiment, thetas):
             states = [own.replicas.scatter(state)]
         slots = blank_slots(experiment())
         trained, losses, states = own.train(
-            (thetas, slots, np.zeros(MEMBERS, np.int32)),
+            (thetas, thetas, slots, np.zeros(MEMBERS, np.int32)),
             (thetas[::-1], np.array([0.5, 2.0], np.float32)),
             states,
-            [(0, seed) for seed in seeds],
+            [OuterStep(i, (0,), (seed,)) for i, seed in enumerate(seeds)],
         )
         return trained, losses, own.replicas.gather(*states)
 
@@ -195,11 +196,15 @@ def test_a_copied_member_takes_its_inner_state_along(
     copied = own.replicas.gather(
         *own.copy_members([own.replicas.scatter(state)], [1, 1])
     )
-    members = (state.inner, state.noise)
-    inner, noise = tf.nest.map_structure(lambda leaf: leaf[[1, 1]], members)
+    members = (state.inner, state.noise, state.squares)
+    inner, noise, squares = tf.nest.map_structure(
+        lambda leaf: leaf[[1, 1]], members
+    )
     assert np.any(state.noise[0] != noise[0])
     # All members share the problems and their clock.
-    assert_equal(copied, state._replace(inner=inner, noise=noise))
+    assert_equal(
+        copied, state._replace(inner=inner, noise=noise, squares=squares)
+    )
 
 
 def test_two_replicas_score_like_one(devices, thetas):
@@ -213,9 +218,11 @@ def test_two_replicas_score_like_one(devices, thetas):
 def test_fewer_calls_of_a_scoring_need_no_new_program(devices, thetas):
     """A scoring is compiled by one call of it."""
     task = devices(1).tasks[0]
-    calls = {n: tf.constant(n) for n in (1, 2)}
-    scores = {n: task.score(thetas, SEEDS[0], calls[n])[0] for n in calls}
-    assert task.scoring.whole_run == 2
+    horizon = tf.constant(8)  # Twice the truncation: a whole run is 2 calls.
+    scores = {
+        n: task.score(thetas, SEEDS[0], tf.constant(n), horizon)[0]
+        for n in (1, 2)
+    }
     expected = devices(1).score(thetas, SEEDS[0])[0][:, 0]
     np.testing.assert_array_equal(scores[2], expected)
     assert np.all(scores[1] != scores[2])
@@ -246,9 +253,17 @@ def test_scoring_is_on_data_of_no_gradient(
     for function, args in (
         (
             own.tasks[0].estimate,
-            (own.replicas.broadcast(thetas), *own.initial_states(), SEEDS[0]),
+            (
+                own.replicas.broadcast(thetas),
+                *own.initial_states(),
+                SEEDS[0],
+                tf.constant(0),
+            ),
         ),
-        (own.tasks[0].score, (thetas, SEEDS[0], tf.constant(1))),
+        (
+            own.tasks[0].score,
+            (thetas, SEEDS[0], tf.constant(1), tf.constant(8)),
+        ),
     ):
         with mock.patch.object(
             task, "draw_batches", wraps=task.draw_batches

@@ -1,6 +1,8 @@
 """The factory of tf.distribute strategies."""
 
+import json
 import os
+import time
 
 import pytest
 import tensorflow as tf
@@ -39,12 +41,12 @@ def devices(monkeypatch):
     return see
 
 
-@pytest.mark.parametrize("name", ["mirrored", "", None, "CPU"])
+@pytest.mark.parametrize("name", ["miror", "", None, "CPU"])
 def test_an_unknown_strategy_is_refused(name):
     with pytest.raises(
         ValueError,
         match=r"`strategy` must be one of \['auto', 'cpu', 'gpu', "
-        rf"'multi_worker', 'tpu'\]. Received: strategy={name!r}",
+        rf"'mirrored', 'multi_worker', 'tpu'\]. Received: strategy={name!r}",
     ):
         make_strategy(name)
 
@@ -63,6 +65,42 @@ def test_multi_worker_needs_tf_config():
         match='`strategy` "multi_worker" needs .* TF_CONFIG.*is not set',
     ):
         make_strategy("multi_worker")
+
+
+@pytest.mark.parametrize("name, replicas", [("mirrored", None), ("cpu", 2)])
+def test_replicas_are_for_mirrored_alone(name, replicas):
+    with pytest.raises(
+        ValueError, match=f"`replicas` must be given.*replicas={replicas}"
+    ):
+        make_strategy(name, replicas=replicas)
+
+
+def test_mirrored_is_on_logical_devices():
+    made = make_strategy("mirrored", replicas=2)
+    assert made.num_replicas_in_sync == 2
+
+
+@pytest.mark.parametrize("replicas", [0, 1.5, 3])
+def test_mirrored_refuses_replicas_that_are_not_there(replicas):
+    """The tests of this process have two devices."""
+    with pytest.raises(
+        ValueError, match=f"`replicas` must be .*replicas={replicas}"
+    ):
+        make_strategy("mirrored", replicas=replicas)
+
+
+def test_a_tpu_that_does_not_answer_ends_within_a_stated_time(monkeypatch):
+    monkeypatch.setenv("TPU_NAME", "asleep")
+    monkeypatch.setattr(strategy, "TPU_TIMEOUT", 0.1)
+    monkeypatch.setattr(
+        tf.distribute.cluster_resolver,
+        "TPUClusterResolver",
+        lambda name: time.sleep(1.0),
+    )
+    with pytest.raises(
+        ValueError, match="needs a TPU. Received: no answer from 'asleep' with"
+    ):
+        make_strategy("auto")
 
 
 @pytest.mark.skipif(
@@ -103,17 +141,29 @@ def test_without_accelerators_there_is_one_replica(devices, name):
     assert made.run(lambda: tf.constant(1.0)).device.endswith("CPU:0")
 
 
+@pytest.fixture
+def no_workers(monkeypatch):
+    """A cluster of one worker, which is not started."""
+    config = {
+        "cluster": {"worker": ["127.0.0.1:1"]},
+        "task": {"type": "worker", "index": 0},
+    }
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    one = tf.distribute.OneDeviceStrategy("CPU:0")
+    monkeypatch.setattr(
+        tf.distribute, "MultiWorkerMirroredStrategy", lambda: one
+    )
+
+
 @pytest.mark.parametrize("name", ["cpu", "multi_worker"])
-def test_a_product_uses_one_core(monkeypatch, name):
-    monkeypatch.setenv("TF_CONFIG", "{}")
+def test_a_product_uses_one_core(no_workers, name):
     for _ in range(2):
         assert make_strategy(name).num_replicas_in_sync == 1
         assert os.environ["XLA_FLAGS"] == "--xla_cpu_multi_thread_eigen=false"
 
 
 @pytest.mark.parametrize("name", ["cpu", "multi_worker"])
-def test_whole_loops_set_a_flag_of_xla(monkeypatch, name):
-    monkeypatch.setenv("TF_CONFIG", "{}")
+def test_whole_loops_set_a_flag_of_xla(no_workers, name):
     for whole_loops in (True, True, False):  # The last changes nothing.
         make_strategy(name, whole_loops)
         assert os.environ["XLA_FLAGS"] == (

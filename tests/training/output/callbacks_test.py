@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from keras_lopt import checkpoints
 from keras_lopt.population import Members
-from keras_lopt.training.output import callbacks
+from keras_lopt.training.output import callbacks, records
 from tests import tiny
 
 
@@ -54,8 +54,28 @@ def stand_in(generation=0, **attributes):
         history=[row(g) for g in range(generation + 1)],
         child_rows=[],
         stop_training=False,
-        state=types.SimpleNamespace(seconds=0.5 * generation),
+        state=state_of(generation),
         **attributes,
+    )
+
+
+def child_rows(generation):
+    """Rows of two children per generation; generation 0 has none."""
+    return [
+        {"generation": generation, "id": 2 * generation + i, "accepted": i}
+        for i in range(2 if generation else 0)
+    ]
+
+
+def state_of(generation):
+    """A state after `generation`, as far as callbacks look at it."""
+    return types.SimpleNamespace(
+        seconds=0.5 * generation,
+        history=[row(g) for g in range(generation + 1)],
+        children=[
+            records.packed(child_rows(g)) for g in range(1, generation + 1)
+        ],
+        best=None,
     )
 
 
@@ -69,10 +89,7 @@ def played(callback, trainer, generations, begin=True):
         trainer.generation = generation
         trainer.state.seconds = 0.5 * generation
         trainer.history = trainer.history[:generation] + [row(generation)]
-        trainer.child_rows = [
-            {"generation": generation, "id": 2 * generation + i, "accepted": i}
-            for i in range(2 if generation else 0)
-        ]
+        trainer.child_rows = child_rows(generation)
         callback.on_epoch_end(generation, {})
     callback.on_train_end()
     return callback
@@ -135,7 +152,7 @@ class TestCSVHistory:
 
     def test_has_one_row_per_generation_and_one_per_child(self, tmp_path):
         trainer = stand_in()
-        trainer.history = []
+        trainer.history = trainer.state.history = []
         played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2])
         rows = self.read(tmp_path / "history.csv")
         assert rows == [
@@ -152,7 +169,7 @@ class TestCSVHistory:
 
     def test_rows_after_the_checkpoint_are_dropped_on_resume(self, tmp_path):
         trainer = stand_in()
-        trainer.history = []
+        trainer.history = trainer.state.history = []
         played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
         whole = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
         # Killed after generation 3, resumed from the checkpoint of 1.
@@ -163,17 +180,41 @@ class TestCSVHistory:
     @pytest.mark.parametrize("cut", [1, 3, 6])
     def test_a_torn_last_line_is_dropped_on_resume(self, tmp_path, name, cut):
         trainer = stand_in()
-        trainer.history = []
+        trainer.history = trainer.state.history = []
         played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
         whole = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
         (tmp_path / name).write_bytes(whole[name][:-cut])
         played(callbacks.CSVHistory(tmp_path), stand_in(2), [3])
         assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == whole
 
-    def test_a_lost_history_is_written_again(self, tmp_path):
+    @pytest.mark.parametrize("name", ["history.csv", "members.csv"])
+    @pytest.mark.parametrize(
+        "change, how",
+        [
+            (lambda path: path.unlink(), "missing"),
+            (lambda path: path.write_bytes(b""), "incomplete or changed"),
+            (
+                lambda path: path.write_text(
+                    path.read_text().replace("1", "7", 1)
+                ),
+                "incomplete or changed",
+            ),
+        ],
+    )
+    def test_a_damaged_file_is_written_anew_and_that_is_said(
+        self, tmp_path, capsys, name, change, how
+    ):
+        trainer = stand_in()
+        trainer.history = trainer.state.history = []
+        played(callbacks.CSVHistory(tmp_path), trainer, [0, 1, 2, 3])
+        whole = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+        change(tmp_path / name)
+        assert capsys.readouterr().out == ""
         played(callbacks.CSVHistory(tmp_path), stand_in(2), [3])
-        rows = self.read(tmp_path / "history.csv")
-        assert [r["generation"] for r in rows] == ["0", "1", "2", "3"]
+        assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == whole
+        assert capsys.readouterr().out == (
+            f"{name} was {how}: it is written anew from the checkpoint\n"
+        )
 
 
 class TestTensorBoard:
@@ -217,6 +258,13 @@ class TestBestMember:
             members=Members.initial(np.zeros([3, 1]), {}, np.arange(3)),
         )
         trainer.best_theta = lambda: thetas[trainer.members.best]
+        trainer.state.best = {
+            "id": 1,
+            "generation": 2,
+            "outer_step": 20,
+            "score": 1.0,
+            "train_loss": 0.1,
+        }
         trainer.members.scores = np.array([3.0, 1.0, 2.0])
         trainer.members.train_losses = np.array([0.3, 0.1, 0.2])
         return trainer
@@ -242,12 +290,13 @@ class TestBestMember:
     def test_the_file_is_written_only_for_a_new_best(self, tmp_path, trainer):
         path = tmp_path / "best.safetensors"
         callback = callbacks.BestMember(path, {})
-        played(callback, trainer, [1])
-        path.unlink()
         played(callback, trainer, [2])
+        path.unlink()
+        played(callback, trainer, [3], begin=False)
         assert not path.exists()
         trainer.members.scores = np.array([0.5, 1.0, 2.0])
-        played(callback, trainer, [3])
+        trainer.state.best = {**trainer.state.best, "id": 0, "score": 0.5}
+        played(callback, trainer, [4], begin=False)
         assert checkpoints.load(path)[2]["score"] == 0.5
 
     def test_snapshots_are_kept_every_few_minutes_of_training(
@@ -262,10 +311,34 @@ class TestBestMember:
         names = [f"generation_{n:06d}.safetensors" for n in (2, 4)]
         assert sorted(path.name for path in folder.iterdir()) == names
         _, _, metadata = checkpoints.load(folder / names[1])
-        assert metadata["generation"] == 4 and metadata["seed"] == 3
+        assert metadata["generation"] == 2  # When it became the best.
+        assert metadata["seed"] == 3
         again = callbacks.Snapshots(folder, minutes, {})
         played(again, trainer, [5])  # Resumed: the next is due at 6.
         assert len(list(folder.iterdir())) == 2
+
+    @pytest.mark.parametrize(
+        "damage, how",
+        [
+            (lambda content: None, "missing"),
+            (lambda content: content[:-4], "damaged or another's"),
+            (lambda content: content[:-1] + b"x", "damaged or another's"),
+            (lambda content: b"", "damaged or another's"),
+        ],
+    )
+    def test_a_damaged_file_is_written_anew_and_that_is_said(
+        self, tmp_path, trainer, capsys, damage, how
+    ):
+        path = tmp_path / "best.safetensors"
+        played(callbacks.BestMember(path, {}), trainer, [2])
+        whole = path.read_bytes()
+        capsys.readouterr()
+        path.unlink()
+        if (content := damage(whole)) is not None:
+            path.write_bytes(content)
+        played(callbacks.BestMember(path, {}), trainer, [3])
+        assert path.read_bytes() == whole
+        assert f"best.safetensors was {how}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seconds, stopped", [(0.0, 0), (0.9, 2), (1.0, 2)])

@@ -11,14 +11,19 @@ import pytest
 
 from keras_lopt.population import Members
 from keras_lopt.training import PopulationState, TrainingCheckpoint
+from keras_lopt.training.devices import Workers
 from tests import tiny
 
 
 class FakeReplicas:
     """Replicas whose values are arrays already."""
 
+    are_local, first = True, 0
+
     def gather(self, state):
         return state
+
+    template = gather
 
     def scatter(self, state):
         return state
@@ -50,6 +55,7 @@ class FakeTrainer:
         self.size = size
         self.state = self._begun = state_of(0, size)
         self.devices = types.SimpleNamespace(replicas=FakeReplicas())
+        self.workers = Workers(FakeReplicas())
 
     def compile(self):
         pass
@@ -176,6 +182,40 @@ def test_a_torn_checkpoint_is_skipped_with_a_warning(tmp_path, tear):
     start = f"Checkpoint {tmp_path / 'ckpt-6'} is skipped, it can't be read: "
     assert str(warning.message).startswith(start)
     assert "\n" not in str(warning.message)
+
+
+def copy_checkpoint(folder, generation, number):
+    """Copies the files of a checkpoint to those of another number."""
+    for path in (index_file, data_file):
+        content = path(folder, generation).read_bytes()
+        path(folder, number).write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["empty", "copied"])
+def test_a_checkpoint_that_is_none_counts_for_nothing(tmp_path, kind):
+    saved(tmp_path, [4, 5])
+    if kind == "copied":
+        copy_checkpoint(tmp_path, 5, 99)
+    else:
+        index_file(tmp_path, 99).touch()
+    checkpoint = TrainingCheckpoint(FakeTrainer(), str(tmp_path))
+    with pytest.warns(UserWarning, match="ckpt-99 is skipped"):
+        assert checkpoint.generation() == 5
+    with pytest.warns(UserWarning, match="ckpt-99 is skipped"):
+        assert restored(tmp_path).generation == 5
+
+
+def test_an_older_checkpoint_in_place_of_the_newest_is_skipped(tmp_path):
+    saved(tmp_path, [4, 5])
+    copy_checkpoint(tmp_path, 4, 5)
+    with pytest.warns(UserWarning, match="it is a copy of that of generation"):
+        assert restored(tmp_path).generation == 4
+
+
+def test_a_folder_of_tensorflow_s_file_systems(tmp_path):
+    folder = "ram://checkpoint_test/checkpoints"
+    saved(folder, [1, 2])
+    assert restored(folder).generation == 2
 
 
 def test_two_torn_checkpoints_are_skipped(tmp_path):
