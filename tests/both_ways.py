@@ -38,7 +38,12 @@ def inner_losses(task, rule, theta, seed):
         )
         batch = tf.nest.map_structure(lambda b: b[0, 0], batches["train"])
         state, loss = step(
-            theta, state, batch, tf.constant(seed), tf.constant(i)
+            theta,
+            state,
+            batch,
+            tf.constant(seed),
+            tf.constant(STEPS),
+            tf.constant(i),
         )
         losses.append(float(loss))
     return losses

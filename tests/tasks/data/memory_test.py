@@ -83,7 +83,10 @@ def test_programs_capture_the_data_without_copying_it(replicas):
     devices = Devices(experiment, strategy)
     thetas = np.zeros([1, rules.ThetaVector(rule).size], np.float32)
     traced = devices.tasks[0].score.get_concrete_function(
-        devices.replicas.broadcast(thetas), tf.constant([0, 1]), tf.constant(1)
+        devices.replicas.broadcast(thetas),
+        tf.constant([0, 1]),
+        tf.constant(1),
+        tf.constant(2),
     )
     assert constants(traced.graph) < LARGE
     inputs = address(task.dataset.tensors[0])
