@@ -29,6 +29,8 @@ EXPERIMENTS = {
     "quickstart.gin": (League, Elitist, LogNormal),
     "tiny.gin": (League, Elitist, LogNormal),
     "mixture.gin": (League, Elitist, LogNormal),
+    "general.gin": (League, Elitist, LogNormal),
+    "general_refine.gin": (League, Elitist, LogNormal),
     "population_one.gin": (SelfTraining, Elitist, LogNormal),
     "selection_only.gin": (FrozenTeachers, Elitist, LogNormal),
     "adam_outer.gin": (FixedTeacher, Elitist, LogNormal),
@@ -91,8 +93,12 @@ def test_all_experiments_that_train_are_listed_here():
     assert sorted(training) == sorted(EXPERIMENTS)
 
 
-# The mixture is compiled in tests/training/mixture_test.py, which checks it.
-@pytest.mark.parametrize("name", sorted(EXPERIMENTS.keys() - {"mixture.gin"}))
+#: Thirteen tasks take minutes to compile. tests/training/mixture_test.py trains
+#: on nine, and `test_the_general_experiments_are_made` makes these.
+LARGE = {"mixture.gin", "general.gin", "general_refine.gin"}
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS.keys() - LARGE))
 def test_trains_for_a_generation(name, tmp_path):
     assert_trains(name, tmp_path)
 
@@ -115,6 +121,22 @@ def assert_trains(name, tmp_path):
     used = (tmp_path / "operative_config.gin").read_text()
     name = teachers.__name__
     assert f"training.Experiment.teachers = @population.{name}()" in used
+
+
+@pytest.mark.parametrize(
+    "name, pairs, tasks", [("general.gin", 4, 6), ("general_refine.gin", 8, 8)]
+)
+def test_the_general_experiments_are_made(name, pairs, tasks, monkeypatch):
+    monkeypatch.chdir(tiny.CONFIGS.parent)  # One starts from a file in runs/.
+    load(name)
+    experiment = config.value("training.run.experiment")()
+    assert experiment.rule.name == "scale_free"
+    assert len(experiment.mixture.tasks) == 13
+    assert experiment.estimator.pairs == pairs
+    assert experiment.schedule.tasks_per_step == tasks
+    assert experiment.schedule.score_problems == 2 * pairs
+    started = "general_refine.gin" == name
+    assert len(experiment.start) == started
 
 
 def test_adam_teaches_in_adam_outer(tmp_path):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import keras_lopt
+from keras_lopt import __version__
 from keras_lopt.checks import check_number
 from keras_lopt.training import ends
 from keras_lopt.training.devices import (
@@ -193,7 +193,7 @@ class _Run:
             # All have a part of the state that is saved.
             return [save(self.checkpoint), end]
         metadata = {
-            "trained_by": f"keras_lopt {keras_lopt.__version__}",
+            "trained_by": f"keras_lopt {__version__}",
             "experiment": experiment.describe(),
         }
         # The state is saved after what it counts as done, and the manifest
@@ -245,12 +245,12 @@ def _bytes_per_step(experiment):
 def _versions():
     """What must be the same for workers to compute the same."""
     digest = hashlib.sha256()
-    root = pathlib.Path(keras_lopt.__file__).parent
+    root = pathlib.Path(__file__).resolve().parents[1]
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())
     return {
-        "keras_lopt": keras_lopt.__version__,
+        "keras_lopt": __version__,
         "source": digest.hexdigest()[:12],
         "python": sys.version.split()[0],
         "tensorflow": tf.__version__,

@@ -50,11 +50,12 @@ class TrainingCheckpoint:
 
     def _paths(self):
         """Prefixes of the checkpoints, the newest first."""
-        found = [
-            files.join(self.folder, name.removesuffix(".index"))
+        # By any of their files: one whose index is missing is torn, too.
+        found = {
+            files.join(self.folder, name.partition(".")[0])
             for name in files.names(self.folder)
-            if name.endswith(".index")
-        ]
+            if name.endswith(".index") or ".data-" in name
+        }
         numbered = [p for p in found if p.rsplit("-", 1)[-1].isdigit()]
         return sorted(numbered, key=_number, reverse=True)
 

@@ -226,7 +226,7 @@ def test_fewer_calls_of_a_scoring_need_no_new_program(devices, thetas):
     expected = devices(1).score(thetas, SEEDS[0])[0][:, 0]
     np.testing.assert_array_equal(scores[2], expected)
     assert np.all(scores[1] != scores[2])
-    assert task.score.experimental_get_tracing_count() == 1
+    assert task.score.num_traces == 1
 
 
 def test_members_are_scored_on_the_same_problems(devices, thetas):
