@@ -24,7 +24,6 @@ WITH_EXAMPLE = [
     "keras_lopt.estimators.PES",
     "keras_lopt.estimators.TruncatedES",
     "keras_lopt.evaluation.run",
-    "keras_lopt.evaluation.run_suite",
     "keras_lopt.optimizers.DivergenceGuard",
     "keras_lopt.optimizers.InferHorizon",
     "keras_lopt.optimizers.LearnedOptimizer",
