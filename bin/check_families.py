@@ -118,8 +118,9 @@ class Runs:
         seeds, zero = tf.constant([[7, problem]]), tf.constant([0])
         batches = self._run.draw_batches(seeds, zero, "train")
         states = self._run.blank_states(len(RATES))
-        problems = tf.zeros([len(RATES)], tf.int32)
-        return self._thetas, states, seeds, zero, problems, batches
+        problems, horizons = tf.zeros([len(RATES)], tf.int32), zero + self.steps
+        clock = seeds, zero, problems, batches, horizons
+        return self._thetas, states, *clock
 
     def mapped(self, problem=0):
         """[rates] mean losses, one run after the other."""
