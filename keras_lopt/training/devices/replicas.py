@@ -104,9 +104,10 @@ class Replicas:
 
         def part(replica):
             own = range(replica * pairs, (replica + 1) * pairs)
-            return _map_pairs(
-                lambda axis, leaf: tf.constant(np.take(leaf, own, axis)), state
+            arrays = _map_pairs(
+                lambda axis, leaf: np.take(leaf, own, axis), state
             )
+            return tf.nest.map_structure(tf.constant, arrays)
 
         return self.distribute(part)
 

@@ -50,11 +50,12 @@ class TrainingCheckpoint:
 
     def _paths(self):
         """Prefixes of the checkpoints, the newest first."""
-        found = [
-            files.join(self.folder, name.removesuffix(".index"))
+        # One that has lost its index counts, so that this is said.
+        found = {
+            files.join(self.folder, name.rpartition(".")[0])
             for name in files.names(self.folder)
-            if name.endswith(".index")
-        ]
+            if name.endswith(".index") or ".data-" in name
+        }
         numbered = [p for p in found if p.rsplit("-", 1)[-1].isdigit()]
         return sorted(numbered, key=_number, reverse=True)
 
@@ -163,7 +164,7 @@ def _number(path):
 
 def _load(path):
     """All of a checkpoint, which TensorFlow's checksums verify."""
-    reader = tf.train.load_checkpoint(path)
+    reader = tf.compat.v1.train.NewCheckpointReader(path)
     # All of it: damage anywhere is found.
     found = {
         name: reader.get_tensor(name)
