@@ -37,13 +37,14 @@ class TracedOnce:
         self._graph = None
 
     def trace(self, *args):
-        """Makes the graph, unless there is one.
+        """Makes the graph, unless there is one; returns it.
 
         Not in threads: collective operations are numbered as they are traced,
         and all workers have to number them alike.
         """
         if self._graph is None:
             self._graph = self._function.get_concrete_function(*args)
+        return self._graph
 
     def __call__(self, *args):
         self.trace(*args)

@@ -82,7 +82,7 @@ def test_programs_capture_the_data_without_copying_it(replicas):
     )
     devices = Devices(experiment, strategy)
     thetas = np.zeros([1, rules.ThetaVector(rule).size], np.float32)
-    traced = devices.tasks[0].score.get_concrete_function(
+    traced = devices.tasks[0].score.trace(
         devices.replicas.broadcast(thetas),
         tf.constant([0, 1]),
         tf.constant(1),
