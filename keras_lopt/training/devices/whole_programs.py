@@ -93,9 +93,8 @@ def lowered(program, platform="CPU"):
     function, args = program
     function = tf.function(function, jit_compile=True, autograph=False)
     check_ops(function.get_concrete_function(*args).graph)
-    text = function.experimental_get_compiler_ir(*args, platform_name=platform)(
-        stage="hlo"
-    )
+    compiler_ir = function.experimental_get_compiler_ir(*args)
+    text = compiler_ir(stage="hlo", platform_name=platform)
     ops, types = collections.Counter(), set()
     for line in text.splitlines():
         _, found, right = line.partition(" = ")
