@@ -19,9 +19,9 @@ def tf_config():
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
         jobs={"worker": tasks},
         port_base=PORT,
-        gpus_per_node=0,
-        gpus_per_task=0,
-        auto_set_gpu=False,
+        gpus_per_node=tasks,  # Only the tasks are counted with these two:
+        gpus_per_task=1,
+        auto_set_gpu=False,  # SLURM says which GPUs a task sees.
     )
     cluster = resolver.cluster_spec().as_dict()
     job, index = resolver.get_task_info()

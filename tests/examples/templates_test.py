@@ -39,7 +39,8 @@ def test_python_can_parse(name):
 def test_bash_can_parse_the_batch_script():
     path = EXAMPLES / "slurm" / "train.sbatch"
     subprocess.run(["bash", "-n", path], check=True)
-    assert path.read_text().count("#SBATCH --") == 9
+    lines = path.read_text().splitlines()
+    assert {"#SBATCH --requeue", "#SBATCH --signal=TERM@300"} <= set(lines)
 
 
 def test_slurm_s_tasks_become_workers(monkeypatch):
