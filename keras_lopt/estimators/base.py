@@ -18,6 +18,7 @@ from keras_lopt.checks import (
 )
 from keras_lopt.estimators.horizons import Horizon, as_horizon
 from keras_lopt.estimators.inner_run import (
+    LOG_FLOOR,
     OUTER_LOSSES,
     InnerRun,
     InnerState,
@@ -68,9 +69,10 @@ class Estimator:
             default: "vectorized" on accelerators where the task allows it,
             else "map".
         hidden: Fraction of problems whose horizon the rule is not told.
-        outer_loss: "loss", or "log_loss": the log of 0.02 + the normalized
-            loss, which still has a gradient where the loss is below 1% of
-            chance.
+        outer_loss: "loss", or "log_loss": the log of `log_floor` + the
+            normalized loss, which still has a gradient where the loss is below
+            1% of chance.
+        log_floor: Of "log_loss", in units of the normalized loss.
         train_weight: Weight of the training loss in the outer loss; the loss
             on `outer_split` has the rest.
         normalize: Whether loss differences are divided by their own running
@@ -91,13 +93,14 @@ class Estimator:
     train_weight: float = 0.0
     normalize: bool = False
     difference_clip: float = 3.0
+    log_floor: float = LOG_FLOOR
 
     name: ClassVar[str] = ""
 
     def __post_init__(self):
         check_integer("pairs", self.pairs, 1)
         as_horizon(self.horizon)  # Refuses what is none.
-        for field in ("sigma", "clip", "difference_clip"):
+        for field in ("sigma", "clip", "difference_clip", "log_floor"):
             check_number(field, getattr(self, field), "(0, inf)")
         if self.mapping is not None:
             check_mapping(self.mapping)
@@ -175,6 +178,7 @@ class Estimator:
             horizon=self.horizons.longest,
             mapping=self.mapping or ("vectorized" if vectorizes else "map"),
             outer_loss=self.outer_loss,
+            log_floor=self.log_floor,
         )
 
     def initial_state(self, inner_run, members, pairs, first_pair):

@@ -17,7 +17,7 @@ from keras_lopt.rules import ThetaVector
 MAPPINGS = ("map", "vectorized")
 #: What the outer loss of a step is.
 OUTER_LOSSES = ("loss", "log_loss")
-#: A normalized loss far below this counts as 0 in the log.
+#: Default of `log_floor`.
 LOG_FLOOR = 0.02
 
 
@@ -47,7 +47,8 @@ class InnerRun:
             all runs at once, for accelerators; only for tasks with
             `task.vectorizes`.
         outer_loss: "loss", as the task bounds it, or "log_loss", the log of
-            0.02 + that.
+            `log_floor` + that.
+        log_floor: A normalized loss far below this counts as 0 in the log.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class InnerRun:
         horizon=None,
         mapping="map",
         outer_loss="loss",
+        log_floor=LOG_FLOOR,
     ):
         check_mapping(mapping)
         if mapping == "vectorized" and not task.vectorizes:
@@ -72,6 +74,7 @@ class InnerRun:
         self.horizon = horizon or num_steps
         self.mapping = mapping
         self.outer_loss = outer_loss
+        self.log_floor = log_floor
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -247,7 +250,7 @@ class InnerRun:
     def _bounded(self, loss):
         bounded = self.task.bounded(loss)
         if self.outer_loss == "log_loss":
-            return tf.math.log(LOG_FLOOR + bounded)
+            return tf.math.log(self.log_floor + bounded)
         return bounded
 
     def _step(self, theta, state, batch, seed, horizon, step):

@@ -81,10 +81,13 @@ def loss_graph(task, with_gradient=False):
         return tf.zeros(shape, "float32" if dtype == "uint8" else dtype)
 
     def loss(seed):
-        batch = tf.nest.map_structure(
+        inputs, targets = tf.nest.map_structure(
             lambda a: blank([task.batch_size, *a.shape[1:]], a.dtype),
             (task.dataset.inputs, task.dataset.targets),
         )
+        if task.variation.projection is not None:
+            inputs = tf.zeros([task.batch_size, task.variation.projection])
+        batch = inputs, targets
         values = tf.nest.map_structure(
             lambda v: blank(v.shape, v.dtype),
             (

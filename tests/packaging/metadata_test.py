@@ -125,10 +125,15 @@ def test_build_has_the_bundled_files_and_every_module(
     command += [tmp_path, "build", "--build-base", tmp_path / "build"]
     subprocess.run(command, cwd=repository, check=True, capture_output=True)
     library = tmp_path / "build" / "lib"
+    patterns = (
+        "checkpoints/bundled/*.safetensors",
+        "checkpoints/bundled/*.md",
+        "evaluation/baselines/*.npz",
+    )
     bundled = [
         path.relative_to(repository).as_posix()
-        for pattern in ("*.safetensors", "*.md")
-        for path in repository.glob(f"keras_lopt/checkpoints/bundled/{pattern}")
+        for pattern in patterns
+        for path in repository.glob(f"keras_lopt/{pattern}")
     ]
     missing = [
         path

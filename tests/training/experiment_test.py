@@ -115,7 +115,7 @@ def test_inner_steps_are_counted():
     # 4 members, 2 pairs, 2 sides, 2 steps; 4 members, 1 problem, 4 steps.
     assert experiment.inner_steps_per_outer_step == 4 * 2 * 2 * 2
     assert experiment.inner_steps_per_scoring == 4 * 1 * 4
-    other = tasks.wine_mlp(hidden=(2,))
+    other = tasks.digits_mlp(size=4, hidden=(3,), batch_size=2)
     mixture = tasks.Mixture([tiny.task(), other], (1.0, 1.0))
     two = tiny.experiment(task=mixture)
     assert two.inner_steps_per_outer_step == 4 * 2 * 2 * 2

@@ -111,15 +111,19 @@ class Variation:
 
     def scale(self, field, seed):
         """The problem's scalar factor for `field`. `seed`: [2] int32."""
-        return self._scales(field, fold_in_name(seed, field), ())
+        return self._scales(field, seed, field, ())
 
-    def _scales(self, field, seed, shape):
-        """Log-uniform factors of a shape in the range `field`."""
+    def _scales(self, field, seed, use, shape):
+        """Log-uniform factors of a shape in the range `field`, for one use."""
         low, high = getattr(self, field)
-        if low == high:
+        if low == high:  # Without a seed, too.
             return tf.fill(shape, tf.constant(low, tf.float32))
         exponents = tf.random.stateless_uniform(
-            shape, seed, math.log(low), math.log(high), alg="philox"
+            shape,
+            fold_in_name(seed, use),
+            math.log(low),
+            math.log(high),
+            alg="philox",
         )
         return tf.exp(exponents)
 
@@ -167,7 +171,7 @@ class Variation:
         if kind == "tensor":
             return [self.scale(name, seed) for seed in seeds]
         return [
-            self._scales(name, fold_in_name(seed, "parameters"), shape)
+            self._scales(name, seed, "parameters", shape)
             for seed, shape in zip(seeds, shapes)
         ]
 
