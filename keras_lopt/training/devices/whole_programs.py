@@ -6,6 +6,7 @@ one: XLA lowers it to HLO, with static shapes and no call back to Python.
 """
 
 import collections
+import re
 
 import tensorflow as tf
 
@@ -96,7 +97,7 @@ def lowered(program, platform="CPU"):
     compiler_ir = function.experimental_get_compiler_ir(*args)
     text = compiler_ir(stage="hlo", platform_name=platform)
     ops, types = collections.Counter(), set()
-    for line in text.splitlines():
+    for line in re.sub(r"/\*.*?\*/", "", text).splitlines():
         _, found, right = line.partition(" = ")
         if not found:
             continue

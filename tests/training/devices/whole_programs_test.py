@@ -6,11 +6,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_lopt import tasks
+from keras_lopt.training.devices import whole_programs
 from keras_lopt.training.devices.whole_programs import (
+    estimate_program,
     lowered,
     score_program,
 )
 from tests import tiny
+
+#: All ops that docs/distribution.md lists.
+DOCUMENTED = set(
+    """
+    abs add and atan2 bitcast-convert broadcast call cbrt ceil clamp compare
+    concatenate conditional constant convert convolution copy cosine
+    custom-call divide dot dynamic-slice dynamic-update-slice erf
+    exponential exponential-minus-one floor gather get-tuple-element iota
+    is-finite log log-plus-one logistic map maximum minimum multiply negate
+    not or pad parameter power reduce reduce-precision reduce-window
+    remainder reshape reverse rng-bit-generator round-nearest-afz
+    round-nearest-even rsqrt scatter select select-and-scatter
+    set-dimension-size shift-left shift-right-arithmetic shift-right-logical
+    sign sine slice sort sqrt subtract tan tanh transpose tuple while xor
+    """.split()
+)
+#: A task of each kind of model; all families: bin/test_faults --programs.
+KINDS = ("conv_pooling",)
+PROGRAMS = {"outer step": estimate_program, "scoring": score_program}
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +42,25 @@ def experiment():
 
 def mappings(task):
     return ("map", "vectorized") if task.vectorizes else ("map",)
+
+
+def check(experiment, task, platforms=("CPU",)):
+    for build in PROGRAMS.values():
+        for mapping in mappings(task):
+            for platform in platforms:
+                program = build(experiment, task, mapping)
+                ops, types = lowered(program, platform)
+                assert set(ops) <= DOCUMENTED
+                assert types <= whole_programs.TYPES
+
+
+def test_the_smallest_task_lowers_for_cpus_and_gpus(experiment):
+    check(experiment, tiny.task(), ("CPU", "GPU"))
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_a_task_of_each_kind_lowers(experiment, family):
+    check(experiment, tasks.registry.family(family).sample(0))
 
 
 def test_both_mappings_score_alike(experiment):
