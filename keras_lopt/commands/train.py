@@ -6,7 +6,7 @@ Example:
   keras-lopt train --gin_file=quickstart.gin --out_dir=runs/mine
 """
 
-from keras_lopt.commands import experiment
+from keras_lopt.commands import experiment, start
 
 
 def add_flags(parser):
@@ -24,9 +24,17 @@ def add_flags(parser):
         default="auto",
         help="auto: continue what is in out_dir; never: start again",
     )
+    parser.add_argument(
+        "--compiled_dir",
+        help="folder to keep compiled programs in: when a run is continued, or "
+        "repeated with another seed, they are not compiled again",
+    )
 
 
 def run(args):
+    if args.compiled_dir is not None:
+        loops = [line for line in args.gin if "whole_loops" in line]
+        start.keep_compiled(args.compiled_dir, *args.gin_file, *loops)
     experiment.call(
         args,
         "training.run",
