@@ -126,6 +126,18 @@ def _figures(run_dir, controls, comparisons_done, rows):
         )
         title = "How the population trained itself"
         figures.append(report.Figure(title, means, plot))
+    members = os.path.join(run_dir, "members.csv")
+    if os.path.exists(history) and os.path.exists(members):
+        best = read_history(history)["best_id"][-1]
+        figures.append(
+            report.Figure(
+                "The family of the best member",
+                "A point is a child at its first score. Lines lead from "
+                "parents to children that were accepted; the bold one leads "
+                "to the best member.",
+                plots.plot_family(read_history(members), best),
+            )
+        )
     for result in comparisons_done:
         figures.append(
             report.Figure(

@@ -155,3 +155,22 @@ def test_importing_evaluation_changes_nothing_of_matplotlib():
         text=True,
     )
     assert result.stdout == "[]\n", result.stderr
+
+
+def test_family_tree_leads_from_ancestors_to_the_best():
+    members = {
+        "generation": np.array([1.0, 1.0, 2.0, 2.0, 3.0]),
+        "id": np.array([10.0, 11.0, 12.0, 13.0, 14.0]),
+        "parent": np.array([3.0, 4.0, 10.0, 11.0, 12.0]),
+        "score": np.array([5.0, 6.0, 4.0, 7.0, 3.0]),
+        "accepted": np.array([1.0, 1.0, 1.0, 0.0, 1.0]),
+    }
+    (axes,) = plots.plot_family(members, best=14.0).axes
+    lines = lines_of(axes)
+    generations, scores = lines["ancestors of the best member"]
+    nan = np.nan
+    np.testing.assert_array_equal(generations, [2, 3, nan, 1, 2, nan])
+    np.testing.assert_array_equal(scores, [4, 3, nan, 5, 4, nan])
+    assert len(lines["accepted children"][0]) == 3 * 2
+    (points,) = axes.collections
+    np.testing.assert_array_equal(points.get_offsets(), [[2, 7]])
