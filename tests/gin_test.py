@@ -31,6 +31,10 @@ EXPERIMENTS = {
     "mixture.gin": (League, Elitist, LogNormal),
     "general.gin": (League, Elitist, LogNormal),
     "general_refine.gin": (League, Elitist, LogNormal),
+    "general_controls.gin": (League, Elitist, LogNormal),
+    "general_adam.gin": (FixedTeacher, Elitist, LogNormal),
+    "general_selection_only.gin": (FrozenTeachers, Elitist, LogNormal),
+    "general_second.gin": (FixedTeacher, Elitist, LogNormal),
     "population_one.gin": (SelfTraining, Elitist, LogNormal),
     "selection_only.gin": (FrozenTeachers, Elitist, LogNormal),
     "adam_outer.gin": (FixedTeacher, Elitist, LogNormal),
@@ -93,9 +97,9 @@ def test_all_experiments_that_train_are_listed_here():
     assert sorted(training) == sorted(EXPERIMENTS)
 
 
-#: Thirteen tasks take minutes to compile. tests/training/mixture_test.py trains
-#: on nine, and `test_the_general_experiments_are_made` makes these.
-LARGE = {"mixture.gin", "general.gin", "general_refine.gin"}
+#: Many tasks take minutes to compile. tests/training/mixture_test.py trains on
+#: nine, and `test_the_general_experiments_are_made` makes these.
+LARGE = {"mixture.gin"} | {n for n in EXPERIMENTS if n.startswith("general")}
 
 
 @pytest.mark.parametrize("name", sorted(EXPERIMENTS.keys() - LARGE))
@@ -123,17 +127,17 @@ def assert_trains(name, tmp_path):
     assert f"training.Experiment.teachers = @population.{name}()" in used
 
 
-@pytest.mark.parametrize(
-    "name, pairs, tasks", [("general.gin", 4, 6), ("general_refine.gin", 8, 8)]
-)
-def test_the_general_experiments_are_made(name, pairs, tasks, monkeypatch):
+@pytest.mark.parametrize("name", sorted(n for n in LARGE if "general" in n))
+def test_the_general_experiments_are_made(name, monkeypatch):
     monkeypatch.chdir(tiny.CONFIGS.parent)  # One starts from a file in runs/.
     load(name)
     experiment = config.value("training.run.experiment")()
     assert experiment.rule.name == "scale_free"
-    assert len(experiment.mixture.tasks) == 13
-    assert experiment.estimator.pairs == pairs
-    assert experiment.schedule.tasks_per_step == tasks
+    assert type(experiment.teachers) is EXPERIMENTS[name][0]
+    whole = name in ("general.gin", "general_refine.gin")
+    assert len(experiment.mixture.tasks) == (25 if whole else 7)
+    # One compiled program serves for both.
+    pairs = experiment.estimator.pairs
     assert experiment.schedule.score_problems == 2 * pairs
     started = "general_refine.gin" == name
     assert len(experiment.start) == started

@@ -46,6 +46,8 @@ LOSS_DECAY = 0.9
 NUM_ODD = 9
 #: Kinds of tensors: scalars and vectors, matrices, and what has more axes.
 NUM_KINDS = 3
+#: Inputs of a layer up to which it counts as narrow.
+NARROW = 24.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
 #: a cosine, a ratio, the kind and the size.
 NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 1
@@ -104,6 +106,11 @@ class ScaleFreeRule(Rule):
             tensor too.
         shared_controller: Whether all tensors have the same `out`, from the
             means of their features.
+        width_exponent: Steps of matrices, and of tensors of more axes, with
+            more than 24 inputs are shorter by (inputs / 24)^-width_exponent.
+            An entry's step changes an output by as much as there are inputs,
+            and parameters are smaller by their root: with 0.5, outputs change
+            as in a narrow layer [Yang et al. 2021, arXiv 2203.03466].
     """
 
     hidden_units: int = 8
@@ -120,6 +127,7 @@ class ScaleFreeRule(Rule):
     pull: bool = False
     gates_see_tensor: bool = False
     shared_controller: bool = False
+    width_exponent: float = 0.0
 
     optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
 
@@ -127,6 +135,7 @@ class ScaleFreeRule(Rule):
         check_counts(self, "hidden_units", "step_hidden_units")
         check_positive(self, "step_mult")
         check_number("exp_mult", self.exp_mult, "[0, inf)")
+        check_number("width_exponent", self.width_exponent, "[0, 1]")
         check_numbers("momentum_decays", self.momentum_decays, "[0, 1)", 3)
         check_numbers(
             "second_moment_decays", self.second_moment_decays, "[0, 1)", 2
@@ -307,6 +316,8 @@ class ScaleFreeRule(Rule):
         }
         kinds = [_kind(p.shape) for p in params]
         scale, growth = self._scales(theta, kinds, first, rms)
+        if self.width_exponent:
+            scale = scale * _width_factors(params, self.width_exponent)
         momenta = (short_momentum, momentum, long_momentum)
         features = [
             0.25 * _log_ratio(mean, _correction(decay, count) ** 2 * long)
@@ -514,6 +525,13 @@ def _shape_features(params, kinds):
     return [
         ops.convert_to_tensor(row, dtype="float32") for row in (*one_hot, size)
     ]
+
+
+def _width_factors(params, exponent):
+    """[t] factors on the steps of tensors with many inputs; 1 for vectors."""
+    inputs = [max(1, math.prod(param.shape[:-1])) for param in params]
+    factors = np.maximum(np.float32(inputs) / NARROW, 1.0) ** -exponent
+    return ops.convert_to_tensor(factors, dtype="float32")
 
 
 def _kind(shape):

@@ -100,9 +100,11 @@ class Experiment:
                 f"Received: {len(self.start)} files"
             )
         for (rule, *_), file in zip(self._started, self.start):
-            if rule != self.rule:
+            # Other settings, such as decays, may be tried on a trained theta.
+            is_alike = type(rule) is type(self.rule)
+            if not is_alike or rule.theta_shapes() != self.rule.theta_shapes():
                 raise ValueError(
-                    "`start` must be files of the experiment's rule, "
+                    "`start` must be files of the experiment's rule and sizes, "
                     f"{self.rule}. Received: {file!r}, of {rule}"
                 )
 

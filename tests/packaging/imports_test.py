@@ -26,7 +26,7 @@ ALLOWED = {
         "tasks",
         "training",
     },
-    "config": {"extras"},
+    "config": {"checks", "extras"},
     "extras": set(),
     "quiet": set(),
     "registration": {"optimizers", "quiet"},  # when Keras is there

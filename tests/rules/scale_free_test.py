@@ -493,3 +493,23 @@ def test_decays_from_json_are_tuples():
         k: list(v) if isinstance(v, tuple) else v for k, v in config.items()
     }
     assert rules.get("scale_free", **config) == rules.get("scale_free")
+
+
+def test_wide_layers_take_shorter_steps():
+    shapes = [(96, 3), (24, 3), (4, 24, 2), (96,)]
+    rng = np.random.default_rng(0)
+    params, grads = (
+        [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+        for _ in range(2)
+    )
+    deltas = []
+    for exponent in (0.0, 0.5):
+        rule = rules.get("scale_free", width_exponent=exponent)
+        theta = rule.init_theta(0)
+        slots = rule.init_slots(theta, params)
+        signals = {"step": 0, "horizon": 10}
+        new, _ = rule.update(theta, grads, params, slots, signals)
+        deltas.append(new)
+    for plain, scaled, inputs in zip(*deltas, (96, 24, 96, 1), strict=True):
+        factor = max(inputs / 24, 1.0) ** -0.5
+        np.testing.assert_allclose(scaled, factor * plain, rtol=1e-5)

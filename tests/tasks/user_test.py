@@ -14,7 +14,7 @@ from tests.both_ways import fit_losses, inner_losses
 
 RULE = rules.get("fused", hidden_units=2, hidden_layers=1, step_mult=0.1)
 SEED = (3, 5)
-README = pathlib.Path(__file__).parents[2] / "README.md"
+GUIDE = pathlib.Path(__file__).parents[2] / "docs/tutorials/your_task.md"
 
 
 def images(count=64):
@@ -230,8 +230,8 @@ def test_a_class_without_an_output_is_refused(loss):
         )
 
 
-def test_the_recipe_in_the_readme_runs():
-    text = README.read_text(encoding="utf-8")
+def test_the_recipe_in_the_guide_runs():
+    text = GUIDE.read_text(encoding="utf-8")
     (recipe,) = re.findall(r"```python\n([^`]*tasks\.from_keras[^`]*)```", text)
     assert len([line for line in recipe.splitlines() if line]) <= 15
     found = {}
