@@ -127,20 +127,28 @@ def assert_trains(name, tmp_path):
     assert f"training.Experiment.teachers = @population.{name}()" in used
 
 
-@pytest.mark.parametrize("name", sorted(n for n in LARGE if "general" in n))
-def test_the_general_experiments_are_made(name, monkeypatch):
+@pytest.mark.parametrize(
+    "name, tasks", [("general_refine.gin", 25), ("general_second.gin", 7)]
+)
+def test_the_general_experiments_are_made(name, tasks, monkeypatch):
     monkeypatch.chdir(tiny.CONFIGS.parent)  # One starts from a file in runs/.
     load(name)
     experiment = config.value("training.run.experiment")()
     assert experiment.rule.name == "scale_free"
     assert type(experiment.teachers) is EXPERIMENTS[name][0]
-    whole = name in ("general.gin", "general_refine.gin")
-    assert len(experiment.mixture.tasks) == (25 if whole else 7)
+    assert len(experiment.mixture.tasks) == tasks
     # One compiled program serves for both.
     pairs = experiment.estimator.pairs
     assert experiment.schedule.score_problems == 2 * pairs
     started = "general_refine.gin" == name
     assert len(experiment.start) == started
+
+
+@pytest.mark.parametrize("name", sorted(n for n in LARGE if "general" in n))
+def test_the_teachers_of_the_general_experiments(name):
+    load(name)
+    teachers = config.value("training.Experiment.teachers")
+    assert type(teachers) is EXPERIMENTS[name][0]
 
 
 def test_adam_teaches_in_adam_outer(tmp_path):
