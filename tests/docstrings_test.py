@@ -38,6 +38,7 @@ WITH_EXAMPLE = [
     "keras_lopt.tasks.digits_mlp",
     "keras_lopt.tasks.listed_mixture",
     "keras_lopt.training.PopulationTrainer",
+    "keras_lopt.training.trained_teacher",
 ]
 
 

@@ -24,6 +24,14 @@ def whole(tmp_path_factory):
     return out_dir
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """In a shell's background, tests begin with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def wait_until(condition):
     end = time.monotonic() + 20.0
     while not condition() and time.monotonic() < end:
