@@ -154,20 +154,18 @@ def operative_text():
 
 def _near(text):
     """The nearest known name, for what gin says of one that it doesn't know."""
-    found = re.search(
+    configurables = _configurables()
+    name, known = "", ()
+    if found := re.search(
         r"No configurable matching (?:reference )?'@?([\w.]+)", text
-    )
-    if found:
-        name, known = found[1], _configurables()
-    else:
-        pattern = (
-            r"Configurable '([\w.]+)' doesn't have a parameter named '(\w+)'"
-        )
-        found = re.search(pattern, text)
-        if found is None or found[1] not in _configurables():
-            return ""
+    ):
+        name, known = found[1], configurables
+    elif found := re.search(
+        r"Configurable '([\w.]+)' doesn't have a parameter named '(\w+)'", text
+    ):
         name = found[2]
-        known = inspect.signature(_configurables()[found[1]]).parameters
+        if found[1] in configurables:
+            known = inspect.signature(configurables[found[1]]).parameters
     near = near_name(name, known)
     return near and f".{near}"
 

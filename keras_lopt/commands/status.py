@@ -14,6 +14,8 @@ import os
 import re
 import time
 
+from keras_lopt.run_texts import duration, planned_generations
+
 
 def add_flags(parser):
     parser.add_argument("run_dir", help="folder of a training run")
@@ -79,7 +81,7 @@ def report(status):
     if status.checkpoint is None:
         yield "no checkpoint yet"
     else:
-        age = _duration(status.ages["checkpoint"])
+        age = duration(status.ages["checkpoint"])
         yield f"last checkpoint: generation {status.checkpoint}, {age} ago"
     for warning in warnings(status):
         yield f"warning: {warning}"
@@ -93,7 +95,7 @@ def _progress(status):
     seconds = float(last["seconds"])
     yield (
         f"generation {done}{of}, {last['outer_step']} outer steps, "
-        f"{_duration(seconds)} of training"
+        f"{duration(seconds)} of training"
     )
     first, best = (float(r["best_score"]) for r in (status.rows[0], last))
     yield f"best score {best:.4f} (at the start {first:.4f}; lower is better)"
@@ -101,7 +103,7 @@ def _progress(status):
     yield f"{speed:,.0f} inner steps/s"
     if total and 0 < done < total:
         left = seconds / (done + 1) * (total - done)
-        yield f"about {_duration(left)} left, if it runs"
+        yield f"about {duration(left)} left, if it runs"
 
 
 def warnings(status):
@@ -126,7 +128,7 @@ def warnings(status):
     if (status.generations or 0) > done and status.ages["history"] > max(
         60.0, 10.0 * usual
     ):
-        age = _duration(status.ages["history"])
+        age = duration(status.ages["history"])
         yield (
             f"nothing was written for {age}: it has stopped, by its time limit "
             "or otherwise; the command that started it continues it"
@@ -166,9 +168,7 @@ def _newest_checkpoint(folder):
 
 
 def _generations(folder):
-    text = _read(os.path.join(folder, "config.gin"))
-    found = re.search(r"^(?:\w+\.)*run\.generations = (\d+)$", text, re.M)
-    return int(found[1]) if found else None
+    return planned_generations(_read(os.path.join(folder, "config.gin")))
 
 
 def _task(folder):
@@ -185,11 +185,3 @@ def _read(path):
             return file.read()
     except OSError:
         return ""
-
-
-def _duration(seconds):
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

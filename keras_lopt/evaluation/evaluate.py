@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import re
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -13,7 +12,8 @@ from keras_lopt.evaluation import plots, report
 from keras_lopt.evaluation.comparison import Benchmark
 from keras_lopt.evaluation.training_runs import read_history, run_folder
 from keras_lopt.optimizers import LearnedOptimizer
-from keras_lopt.training.output.progress import Waiting, duration
+from keras_lopt.run_texts import duration, planned_generations
+from keras_lopt.training.output.progress import Waiting
 
 
 def run(
@@ -109,8 +109,11 @@ def run(
 
 def _figures(run_dir, controls, comparisons_done, rows):
     figures = []
-    history = os.path.join(run_dir, "history.csv")
-    if os.path.exists(history):
+    path, members = (
+        os.path.join(run_dir, name) for name in ("history.csv", "members.csv")
+    )
+    if os.path.exists(path):
+        history = read_history(path)
         means = (
             "Scores of the population while it trains itself: the lower, the "
             "better. The band is from the best member to the worst. Below: the "
@@ -121,21 +124,19 @@ def _figures(run_dir, controls, comparisons_done, rows):
                 f" For comparison, {' and '.join(controls)}: earlier runs, "
                 "recorded with another seed or build, not trained beside this."
             )
-        plot = plots.plot_history(
-            read_history(history), controls, rows[0]["adam"]
-        )
+        plot = plots.plot_history(history, controls, rows[0]["adam"])
         title = "How the population trained itself"
         figures.append(report.Figure(title, means, plot))
-    members = os.path.join(run_dir, "members.csv")
-    if os.path.exists(history) and os.path.exists(members):
-        best = read_history(history)["best_id"][-1]
+    if os.path.exists(path) and os.path.exists(members):
         figures.append(
             report.Figure(
                 "The family of the best member",
                 "A point is a child at its first score. Lines lead from "
                 "parents to children that were accepted; the bold one leads "
                 "to the best member.",
-                plots.plot_family(read_history(members), best),
+                plots.plot_family(
+                    read_history(members), history["best_id"][-1]
+                ),
             )
         )
     for result in comparisons_done:
@@ -192,16 +193,15 @@ def _use(run_dir):
 
 def _notice(run_dir):
     """Says that a run is not finished; "" for one that is."""
-    text = _text(run_dir, "config.gin")
-    planned = re.search(r"^(?:\w+\.)*run\.generations = (\d+)$", text, re.M)
+    planned = planned_generations(_text(run_dir, "config.gin"))
     history = os.path.join(run_dir, "history.csv")
-    if not planned or not os.path.exists(history):
+    if planned is None or not os.path.exists(history):
         return ""
     done = int(read_history(history)["generation"][-1])
-    if done >= int(planned[1]):
+    if done >= planned:
         return ""
     return (
-        f"This run has done {done} of {planned[1]} generations: it is still "
+        f"This run has done {done} of {planned} generations: it is still "
         "training, or it reached its time limit. This is its best member so "
         "far."
     )

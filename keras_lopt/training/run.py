@@ -27,7 +27,7 @@ from keras_lopt.training.output import (
     manifest,
 )
 from keras_lopt.training.output.checkpoint import TrainingCheckpoint
-from keras_lopt.training.output.progress import Waiting
+from keras_lopt.training.output.progress import Progress, Waiting
 from keras_lopt.training.schedule import check_generations
 from keras_lopt.training.trainer import PopulationTrainer
 
@@ -217,7 +217,7 @@ class _Run:
             *self._snapshots(metadata),
             save(self.checkpoint),
             manifest.Manifest(out_dir),
-            callbacks.Progress(seconds=self.seconds),
+            Progress(seconds=self.seconds),
             end,
         ]
         if self.seconds is not None:

@@ -23,11 +23,13 @@ ALLOWED = {
         "keras_lopt",
         "quiet",
         "rules",
+        "run_texts",
         "tasks",
         "training",
     },
     "config": {"checks", "extras"},
     "extras": set(),
+    "run_texts": set(),
     "quiet": set(),
     "registration": {"optimizers", "quiet"},  # when Keras is there
     "checks": set(),  # for every part that has settings
@@ -47,6 +49,7 @@ ALLOWED = {
         "optimizers",
         "population",
         "rules",
+        "run_texts",
         "tasks",
     },
     "evaluation": {
@@ -58,6 +61,7 @@ ALLOWED = {
         "optimizers",
         "population",
         "rules",
+        "run_texts",
         "tasks",
         "training",
     },

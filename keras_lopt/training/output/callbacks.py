@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from keras_lopt import checkpoints
 from keras_lopt.training.output import files, records
-from keras_lopt.training.output.progress import Progress  # noqa: F401
 
 
 class CSVHistory(keras.callbacks.Callback):

@@ -7,6 +7,8 @@ import time
 
 import keras
 
+from keras_lopt.run_texts import duration
+
 
 class Progress(keras.callbacks.Callback):
     """One live line on a terminal, one line per generation elsewhere.
@@ -119,15 +121,6 @@ class Waiting:
             text = f"\r\x1b[2K{text[: _width()]}" if self._live else f"{text}\n"
             self._stream.write(text)
             self._stream.flush()
-
-
-def duration(seconds):
-    """A number of seconds as a person says it."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _is_live(stream):

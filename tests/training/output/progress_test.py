@@ -6,8 +6,9 @@ import types
 
 import pytest
 
+from keras_lopt.run_texts import duration
 from keras_lopt.training import Progress
-from keras_lopt.training.output.progress import Waiting, duration
+from keras_lopt.training.output.progress import Waiting
 from tests.training.output.played import played, stand_in
 
 
