@@ -1,6 +1,7 @@
 """`training.run`: the files of a run, and how it continues."""
 
 import csv
+import importlib
 import json
 
 import keras
@@ -83,7 +84,8 @@ def test_the_best_file_loads_after_every_generation(tmp_path, monkeypatch):
                 packed, self.model.members.thetas[best]
             )
 
-    monkeypatch.setattr(callbacks, "Progress", Load)  # The last callback.
+    module = importlib.import_module("keras_lopt.training.run")
+    monkeypatch.setattr(module, "Progress", Load)  # The last callback.
     tiny.run(tmp_path, generations=5)
     assert loaded == [True] * 6
 
