@@ -107,10 +107,13 @@ class ScaleFreeRule(Rule):
         shared_controller: Whether all tensors have the same `out`, from the
             means of their features.
         width_exponent: Steps of matrices, and of tensors of more axes, with
-            more than 24 inputs are shorter by (inputs / 24)^-width_exponent.
-            An entry's step changes an output by as much as there are inputs,
-            and parameters are smaller by their root: with 0.5, outputs change
-            as in a narrow layer [Yang et al. 2021, arXiv 2203.03466].
+            more than 24 active inputs are shorter by
+            (active inputs / 24)^-width_exponent. An entry's step changes an
+            output by as much as there are inputs, and parameters are smaller
+            by their root: with 0.5, outputs change as in a narrow layer
+            [Yang et al. 2021, arXiv 2203.03466]. Of the inputs those count
+            that there is a gradient for: few rows of an embedding, and few
+            pixels of a handwritten digit.
     """
 
     hidden_units: int = 8
@@ -216,6 +219,7 @@ class ScaleFreeRule(Rule):
             "entries": entries,
             "mean_squares": _zeros(len(self.second_moment_decays), count),
             "largest_square": _zeros(count),
+            "active": _zeros(1, count),
             "first_rms": NOT_SEEN + _zeros(count),
         }
         if self.loss_features:
@@ -231,7 +235,7 @@ class ScaleFreeRule(Rule):
             return [], slots
         groups = self._groups(grads, params, slots)
         means = _in_order(
-            groups, [group.means(_products, group.entries) for group in groups]
+            groups, [group.means(_averaged, group.entries) for group in groups]
         )
         new, features, scale, growth = self._of_tensors(
             theta, params, slots, means, signals
@@ -289,14 +293,13 @@ class ScaleFreeRule(Rule):
         return groups
 
     def _of_tensors(self, theta, params, slots, means, signals):
-        """What there is one of a tensor, from `means` of `_products`.
+        """What there is one of a tensor, from `means` of `_averaged`.
 
         Returns:
             New slots but `entries`; features [t, f]; scale and growth [t].
         """
-        product, long_momentum, *_, square, short_momentum, momentum, param = (
-            ops.unstack(means)
-        )
+        active, product, long_momentum, *odd = ops.unstack(means)
+        square, short_momentum, momentum, param = odd[-4:]
         count = ops.cast(signals["step"], "float32") + 1.0
         mean_squares = moving_averages(
             self.second_moment_decays, slots["mean_squares"], square
@@ -312,12 +315,18 @@ class ScaleFreeRule(Rule):
         new = {
             "mean_squares": mean_squares,
             "largest_square": ops.maximum(slots["largest_square"], short),
+            "active": moving_averages(
+                self.second_moment_decays[:1], slots["active"], active
+            ),
             "first_rms": first,
         }
         kinds = [_kind(p.shape) for p in params]
         scale, growth = self._scales(theta, kinds, first, rms)
         if self.width_exponent:
-            scale = scale * _width_factors(params, self.width_exponent)
+            active = new["active"][0] / _correction(
+                self.second_moment_decays[0], count
+            )
+            scale = scale * _width_factors(params, active, self.width_exponent)
         momenta = (short_momentum, momentum, long_momentum)
         features = [
             0.25 * _log_ratio(mean, _correction(decay, count) ** 2 * long)
@@ -491,12 +500,13 @@ def _odd_features(entries):
     ]
 
 
-def _products(entries):
+def _averaged(entries):
     """What is averaged over tensors; the last 9 are odd features' squares."""
     _, middle, long = entries["momenta"]
     odd = _odd_features(entries)
-    product = _finite(entries["grad"][0]) * middle
-    return [product, long * long, *[o * o for o in odd]]
+    grad = _finite(entries["grad"][0])
+    is_active = ops.cast(ops.not_equal(grad, 0.0), "float32")
+    return [is_active, grad * middle, long * long, *[o * o for o in odd]]
 
 
 def _squares(entries):
@@ -527,11 +537,15 @@ def _shape_features(params, kinds):
     ]
 
 
-def _width_factors(params, exponent):
-    """[t] factors on the steps of tensors with many inputs; 1 for vectors."""
+def _width_factors(params, active, exponent):
+    """Factors on the steps of tensors with many active inputs. [t]
+
+    Args:
+        active: [t], which part of a tensor has a gradient.
+    """
     inputs = [max(1, math.prod(param.shape[:-1])) for param in params]
-    factors = np.maximum(np.float32(inputs) / NARROW, 1.0) ** -exponent
-    return ops.convert_to_tensor(factors, dtype="float32")
+    narrow = ops.convert_to_tensor(np.float32(inputs) / NARROW, "float32")
+    return ops.maximum(narrow * active, 1.0) ** -exponent
 
 
 def _kind(shape):

@@ -513,3 +513,33 @@ def test_wide_layers_take_shorter_steps():
     for plain, scaled, inputs in zip(*deltas, (96, 24, 96, 1), strict=True):
         factor = max(inputs / 24, 1.0) ** -0.5
         np.testing.assert_allclose(scaled, factor * plain, rtol=1e-5)
+
+
+def test_inputs_without_a_gradient_do_not_count_as_width():
+    # As an embedding's rows whose tokens are not in the batch.
+    rng = np.random.default_rng(0)
+    param = rng.normal(size=(480, 3)).astype(np.float32)
+    grad = np.zeros_like(param)
+    grad[:48] = rng.normal(size=(48, 3))
+    steps = []
+    for exponent in (0.0, 0.5):
+        rule = rules.get("scale_free", width_exponent=exponent)
+        theta = rule.init_theta(0)
+        slots = rule.init_slots(theta, [param])
+        (delta,), _ = rule.update(theta, [grad], [param], slots, {"step": 0})
+        steps.append(delta)
+    np.testing.assert_allclose(steps[1], 2**-0.5 * steps[0], rtol=1e-5)
+
+
+def test_active_inputs_are_a_running_mean():
+    rng = np.random.default_rng(0)
+    param = rng.normal(size=(96, 1)).astype(np.float32)
+    rule = rules.get("scale_free", width_exponent=1.0)
+    theta = rule.init_theta(0)
+    slots = rule.init_slots(theta, [param])
+    for step, active in enumerate((96, 48, 0)):
+        grad = np.zeros_like(param)
+        grad[:active] = 1.0
+        _, slots = rule.update(theta, [grad], [param], slots, {"step": step})
+    expected = 0.05 * (1.0 * 0.95**2 + 0.5 * 0.95)
+    np.testing.assert_allclose(slots["active"], [[expected]], rtol=1e-6)
