@@ -41,6 +41,69 @@ def _product(x, kernel):
 
 
 @keras.saving.register_keras_serializable(package="keras_lopt")
+class UnrolledRNN(keras.layers.Layer):
+    """Keras's `SimpleRNN` without a loop: every step has its own operations.
+
+    XLA compiles it to fast code for sequences of up to about ten steps, within
+    whole loops too (`Dense`).
+
+    Args:
+        units, kernel_initializer, recurrent_initializer, return_sequences: As
+            for `SimpleRNN`.
+    """
+
+    def __init__(
+        self,
+        units,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        return_sequences=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = units
+        self.return_sequences = return_sequences
+        self.inputs = Dense(units, kernel_initializer=kernel_initializer)
+        self.recurrent = Dense(
+            units, use_bias=False, kernel_initializer=recurrent_initializer
+        )
+
+    def build(self, input_shape):
+        batch, _, width = input_shape
+        self.inputs.build((batch, width))
+        self.recurrent.build((batch, self.units))
+
+    def call(self, inputs):
+        outputs = []
+        for x in ops.unstack(inputs, axis=1):
+            x = self.inputs(x)
+            if outputs:
+                x = ops.add(x, self.recurrent(outputs[-1]))
+            outputs.append(ops.tanh(x))
+        if self.return_sequences:
+            return ops.stack(outputs, axis=1)
+        return outputs[-1]
+
+    def compute_output_shape(self, input_shape):
+        batch, length, _ = input_shape
+        steps = (length,) if self.return_sequences else ()
+        return (batch, *steps, self.units)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "kernel_initializer": keras.initializers.serialize(
+                self.inputs.kernel_initializer
+            ),
+            "recurrent_initializer": keras.initializers.serialize(
+                self.recurrent.kernel_initializer
+            ),
+            "return_sequences": self.return_sequences,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_lopt")
 class Cosine(keras.layers.Layer):
     """cos(x), an activation that Keras does not have."""
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_lopt.tasks.layers import (
     Dense,
     RandomChoice,
+    UnrolledRNN,
     VariedActivation,
     activation,
 )
@@ -44,6 +45,26 @@ def test_a_varied_activation_is_saved_and_loaded(tmp_path):
 def test_a_random_choice_survives_its_config():
     copy = RandomChoice.from_config(RandomChoice(3, seed=4).get_config())
     assert (copy.count, copy.seed) == (3, 4)
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_an_unrolled_rnn_is_a_simple_rnn(tmp_path, rng, return_sequences):
+    inputs = rng.normal(size=(2, 5, 3)).astype(np.float32)
+    settings = {"return_sequences": return_sequences}
+    expected = keras.layers.SimpleRNN(4, **settings)
+    outputs = expected(inputs)
+    model = keras.Sequential(
+        [keras.Input((5, 3)), UnrolledRNN(4, "he_normal", **settings)]
+    )
+    kernel, recurrent, bias = expected.get_weights()
+    model.set_weights([kernel, bias, recurrent])
+    np.testing.assert_allclose(model(inputs), outputs, rtol=1e-5, atol=1e-6)
+    assert model.output_shape[1:] == outputs.shape[1:]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    initializer = loaded.layers[0].inputs.kernel_initializer
+    assert isinstance(initializer, keras.initializers.HeNormal)
 
 
 def test_no_activations_are_refused():

@@ -53,7 +53,7 @@ def rnn_lm(
     Args:
         level: "char" or "word".
         embed: Number of features per embedded token.
-        core: "vrnn", "gru" or "lstm".
+        core: "vrnn", "gru", "lstm", or for short sequences "unrolled".
         units: Size of the core's state.
         initializer, recurrent_initializer: Names or configurations of Keras
             initializers.

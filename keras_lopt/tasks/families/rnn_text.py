@@ -42,7 +42,7 @@ def rnn_text(
 
     Args:
         embed: Number of features per embedded word.
-        core: "vrnn", "gru" or "lstm".
+        core: "vrnn", "gru", "lstm", or for short sequences "unrolled".
         units: Size of the core's state.
         initializer, recurrent_initializer: Names or configurations of Keras
             initializers.
