@@ -73,6 +73,10 @@ class Estimator:
             normalized loss, which still has a gradient where the loss is below
             1% of chance.
         log_floor: Of "log_loss", in units of the normalized loss.
+        end_weight: Share of the weight of losses, from 0 to 1, that is on the
+            end of a problem, where the rule is told its horizon: most of it on
+            the last tenth. 0 rewards fast progress, more of it what a training
+            ends with.
         train_weight: Weight of the training loss in the outer loss; the loss
             on `outer_split` has the rest.
         normalize: Whether loss differences are divided by their own running
@@ -94,6 +98,7 @@ class Estimator:
     normalize: bool = False
     difference_clip: float = 3.0
     log_floor: float = LOG_FLOOR
+    end_weight: float = 0.0
 
     name: ClassVar[str] = ""
 
@@ -106,6 +111,7 @@ class Estimator:
             check_mapping(self.mapping)
         check_number("hidden", self.hidden, "[0, 1]")
         check_number("train_weight", self.train_weight, "[0, 1]")
+        check_number("end_weight", self.end_weight, "[0, 1]")
         check_choice("outer_loss", self.outer_loss, OUTER_LOSSES)
         check_flag("normalize", self.normalize)
         if self.outer_split not in ("train", "outer_valid"):
@@ -179,6 +185,7 @@ class Estimator:
             mapping=self.mapping or ("vectorized" if vectorizes else "map"),
             outer_loss=self.outer_loss,
             log_floor=self.log_floor,
+            end_weight=self.end_weight,
         )
 
     def initial_state(self, inner_run, members, pairs, first_pair):
@@ -202,7 +209,15 @@ class Estimator:
             squares=tf.zeros([members]),
         )
 
-    def draw(self, state, seed, first_pair, outer_step=0):
+    def draw(
+        self,
+        state,
+        seed,
+        first_pair,
+        outer_step=0,
+        first_member=0,
+        members=None,
+    ):
         """This outer step's problems and noise, from its seed.
 
         Args:
@@ -210,11 +225,15 @@ class Estimator:
             seed: [2] int32, of the outer step; the same on all replicas.
             first_pair: int32 scalar, number of this replica's first pair.
             outer_step: int32 scalar, outer steps done so far.
+            first_member: int32 scalar, number of this replica's first member.
+            members: How many there are on all replicas; default: those of
+                `state`.
 
         Returns:
             `Problems`, and standard normal noise [p, n, d].
         """
-        members, pairs, size = state.noise.shape
+        own_members, pairs, size = state.noise.shape
+        members = members or own_members
         fold_in = tf.random.experimental.stateless_fold_in
         problem_seed, noise_seed = fold_in(seed, 0), fold_in(seed, 1)
         numbers = first_pair + tf.range(pairs)
@@ -226,6 +245,10 @@ class Estimator:
             numbers,
             fn_output_signature=tf.float32,
         )  # [n, p, d]
+        if members != own_members:
+            # Drawn for all, so that a member's do not depend on the replicas.
+            shape = [pairs, own_members, size]
+            noise = tf.slice(noise, [0, first_member, 0], shape)
         is_new = tf.equal(state.steps, 0)
         horizons, told = self._draw_horizons(fresh, outer_step)
         problems = Problems(
@@ -258,7 +281,15 @@ class Estimator:
         return horizons, tf.where(drawn < self.hidden, 0, horizons)
 
     def estimate(
-        self, inner_run, thetas, state, problems, drawn, batches, mean=None
+        self,
+        inner_run,
+        thetas,
+        state,
+        problems,
+        drawn,
+        batches,
+        mean=None,
+        own=None,
     ):
         """One estimate on one replica.
 
@@ -271,14 +302,16 @@ class Estimator:
             drawn: [p, n, d], both from `draw`.
             batches: From `inner_run.draw_batches(problems.seeds, state.steps,
                 outer_split)`.
-            mean: Function from a tensor to its mean over replicas; default:
-                there is one replica.
+            mean: Function from a tensor [p, ...] to its mean over the replicas
+                that have these members, with all other members' beside it;
+                default: there is one replica.
+            own: Function that takes this replica's members from that.
 
         Returns:
             Meta-gradients [p, d] of all replicas' pairs, their mean outer
             losses [p], the new state of this replica.
         """
-        mean = mean or (lambda tensor: tensor)
+        mean, own = mean or _same, own or _same
         members, pairs, size = state.noise.shape
         is_new = tf.equal(state.steps, 0)[:, None]
         noise, multiplier = self.next_noise(state.noise, drawn, is_new)
@@ -301,7 +334,8 @@ class Estimator:
         losses = tf.reshape(losses, [members, pairs, 2])
         squares = state.squares
         if self.normalize:
-            squares = self._next_squares(squares, mean(_squares(losses)))
+            new = own(mean(_squares(losses)))
+            squares = self._next_squares(squares, new)
         grads = self.combine(losses, multiplier, squares)
         inner = _reshape_lead(inner, 1, [members, pairs, 2])
         steps = state.steps + self.steps_per_estimate
@@ -378,6 +412,10 @@ class TruncatedEstimator(Estimator):
     @property
     def steps_per_estimate(self):
         return self.truncation
+
+
+def _same(tensor):
+    return tensor
 
 
 def _squares(losses):

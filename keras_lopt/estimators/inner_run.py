@@ -19,6 +19,9 @@ MAPPINGS = ("map", "vectorized")
 OUTER_LOSSES = ("loss", "log_loss")
 #: Default of `log_floor`.
 LOG_FLOOR = 0.02
+#: The share `end_weight` of the weight of a whole run's losses grows with this
+#: power of the fraction done: 61% of it is on the last tenth of the steps.
+_END_POWER = 8
 
 
 def check_mapping(mapping):
@@ -49,6 +52,9 @@ class InnerRun:
         outer_loss: "loss", as the task bounds it, or "log_loss", the log of
             `log_floor` + that.
         log_floor: A normalized loss far below this counts as 0 in the log.
+        end_weight: Share of the weight of a problem's losses, from 0 to 1, that
+            is on the end of the problem, where the rule is told its horizon.
+            The weights of a whole problem have a mean of 1.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class InnerRun:
         mapping="map",
         outer_loss="loss",
         log_floor=LOG_FLOOR,
+        end_weight=0.0,
     ):
         check_mapping(mapping)
         if mapping == "vectorized" and not task.vectorizes:
@@ -75,6 +82,7 @@ class InnerRun:
         self.mapping = mapping
         self.outer_loss = outer_loss
         self.log_floor = log_floor
+        self.end_weight = end_weight
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -145,7 +153,7 @@ class InnerRun:
 
         Returns:
             The new states, and the mean training loss and mean outer loss of
-            the steps, each [b], bounded by the task.
+            the steps, each [b], bounded by the task and weighted.
         """
         if horizons is None:
             horizons = tf.fill(steps.shape, self.horizon)
@@ -245,7 +253,18 @@ class InnerRun:
             outer_loss = self.task.eval_loss(
                 state.params, state.non_trainable, batches["outer"], seed
             )
-        return state, self._bounded(train_loss), self._bounded(outer_loss)
+        losses = self._bounded(train_loss), self._bounded(outer_loss)
+        if self.end_weight:
+            weight = self._weight(step, horizon)
+            losses = tuple(weight * loss for loss in losses)
+        return state, *losses
+
+    def _weight(self, step, horizon):
+        """Weight of a step's losses; 1 where the rule is told no horizon."""
+        fraction = tf.cast(step, tf.float32) / tf.cast(horizon, tf.float32)
+        rising = (_END_POWER + 1) * fraction**_END_POWER
+        weight = 1.0 + self.end_weight * (rising - 1.0)
+        return tf.where(horizon > 0, weight, 1.0)
 
     def _bounded(self, loss):
         bounded = self.task.bounded(loss)

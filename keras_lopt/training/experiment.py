@@ -86,10 +86,21 @@ class Experiment:
                 f"Received: tasks_per_step={count}"
             )
         steps = self.estimator.steps_per_estimate
-        if any(horizon % steps for horizon in self.score_horizons):
+        hidden = self.schedule.hidden_score_horizons
+        for name, horizons in {
+            "score_horizons": self.score_horizons,
+            "hidden_score_horizons": hidden,
+        }.items():
+            if any(horizon % steps for horizon in horizons):
+                raise ValueError(
+                    f"`{name}` must be multiples of {steps}, the steps of an "
+                    f"estimate. Received: {name}={horizons}"
+                )
+        if hidden and "horizon" not in self.rule.optional_signals:
             raise ValueError(
-                f"`score_horizons` must be multiples of {steps}, the steps of "
-                f"an estimate. Received: score_horizons={self.score_horizons}"
+                "`hidden_score_horizons` must be () for a rule that ignores "
+                "horizons or can't do without. Received: "
+                f"hidden_score_horizons={hidden}, rule {self.rule.name!r}"
             )
 
     def _check_start(self):
@@ -162,6 +173,13 @@ class Experiment:
         return self.schedule.score_horizons or longest
 
     @property
+    def score_runs(self):
+        """Of each run of a score: its steps, and the horizon told, or 0."""
+        told = [(steps, steps) for steps in self.score_horizons]
+        hidden = self.schedule.hidden_score_horizons
+        return [*told, *((steps, 0) for steps in hidden)]
+
+    @property
     def inner_steps_per_outer_step(self):
         """Inner steps of one outer step, over all members and replicas."""
         pairs = self.schedule.population * self.estimator.pairs
@@ -173,7 +191,7 @@ class Experiment:
         """Inner steps of one scoring, over all tasks, members and replicas."""
         problems = self.schedule.population * self.schedule.score_problems
         runs = problems * len(self.mixture.tasks)
-        return runs * sum(self.score_horizons)
+        return runs * sum(steps for steps, _ in self.score_runs)
 
     def describe(self, defaults=True):
         """All that identifies this experiment, as JSON types.

@@ -1,8 +1,8 @@
 """An outer step of all members: a meta-gradient, and their teachers' update.
 
-`estimate` and `update` run on every replica. Replicas split the problems; each
-estimates from its share of the antithetic pairs; the [p, d] meta-gradients are
-averaged; the update of theta is the same on every replica.
+`estimate` and `update` run on every replica. Each estimates from its share of
+the antithetic pairs, or of the members (`devices.division`); the [p, d]
+meta-gradients are averaged; the update of theta is the same on every replica.
 """
 
 from typing import NamedTuple
@@ -20,13 +20,14 @@ class OuterStep(NamedTuple):
     seeds: tuple  # k times [2] int32
 
 
-def estimate(estimator, draw, run, thetas, state, seed, number):
+def estimate(estimator, draw, run, division, thetas, state, seed, number):
     """The meta-gradients of all members on one task.
 
     Args:
         estimator: An `estimators.Estimator`.
         draw: Its `draw`, compiled.
         run: The task's inner run, an `estimators.InnerRun` or a stand-in.
+        division: The replicas' `Division` of the work.
         thetas: [p, d].
         state: `EstimatorState` of this replica.
         seed: [2] int32, of this outer step.
@@ -36,22 +37,27 @@ def estimate(estimator, draw, run, thetas, state, seed, number):
         Meta-gradients [p, d] and outer losses [p], those of all replicas, and
         the new state.
     """
-    context = tf.distribute.get_replica_context()
-    first_pair = state.seeds.shape[0] * context.replica_id_in_sync_group
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     # The draw is one program for all tasks: it needs nothing of a task.
-    problems, noise = draw(state._replace(inner=()), seed, first_pair, number)
+    problems, noise = draw(
+        state._replace(inner=()),
+        seed,
+        division.first_pair(replica),
+        number,
+        division.first_member(replica),
+    )
     batches = run.draw_batches(
         problems.seeds, state.steps, estimator.outer_split
     )
-    mean = tf.distribute.ReduceOp.MEAN
     return estimator.estimate(
         run,
-        thetas,
+        division.own(thetas),
         state,
         problems,
         noise,
         batches,
-        mean=lambda tensor: context.all_reduce(mean, tensor),
+        mean=division.mean,
+        own=division.own,
     )
 
 

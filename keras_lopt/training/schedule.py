@@ -22,6 +22,7 @@ class Schedule:
         score_problems: Whole problems of each task that a member is scored on.
         score_horizons: Inner steps of these, one or more horizons that a score
             is the mean over; default: the estimator's longest.
+        hidden_score_horizons: More of them, that the rule is not told.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
         outer_horizon: Outer steps that teachers plan with, where their rule
@@ -37,6 +38,7 @@ class Schedule:
     averaging: float = 1.0
     tasks_per_step: int = 1
     score_horizons: tuple[int, ...] | None = None
+    hidden_score_horizons: tuple[int, ...] = ()
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -44,9 +46,15 @@ class Schedule:
                 check_integer(field.name, getattr(self, field.name), 1)
         check_number("averaging", self.averaging, "(0, 1]")
         if self.score_horizons is not None:
-            check_numbers("score_horizons", self.score_horizons, "[1, inf)")
-            for steps in self.score_horizons:
-                check_integer("score_horizons", steps, 1)
+            _check_horizons("score_horizons", self.score_horizons)
+        if self.hidden_score_horizons != ():
+            _check_horizons("hidden_score_horizons", self.hidden_score_horizons)
+
+
+def _check_horizons(name, horizons):
+    check_numbers(name, horizons, "[1, inf)")
+    for steps in horizons:
+        check_integer(name, steps, 1)
 
 
 def check_generations(generations):

@@ -51,13 +51,13 @@ class Scoring:
         self.particles = members * problems_per_round
         run.prepare(self.particles, SCORING_SPLIT)
 
-    def __call__(self, thetas, seed, replica, calls, horizon):
+    def __call__(self, thetas, seed, first, calls, horizon):
         """Scores the members.
 
         Args:
             thetas: [p, d].
             seed: [2] int32, of the set of scoring problems.
-            replica: Number of the replica.
+            first: Number of this replica's first problem.
             calls: int32 scalar, of `run.advance`: those of whole runs, or
                 fewer to have all compiled soon.
             horizon: int32 scalar, what the rule is told.
@@ -65,7 +65,6 @@ class Scoring:
         Returns:
             [2, p] mean held-out losses and mean training losses.
         """
-        first = self.problems * replica
         seeds = tf.stack(
             [_fold_in(seed, first + i) for i in range(self.problems)]
         )

@@ -193,6 +193,35 @@ def test_a_rule_gets_the_horizon_of_whole_problems(tiny_task, horizon):
     assert np.all(np.isfinite(others))
 
 
+@pytest.mark.parametrize("told, share", [(STEPS, 1 - 0.9**9), (0, 0.1)])
+def test_the_end_of_a_run_has_a_weight_of_its_own(
+    tiny_rule, tiny_task, thetas, told, share
+):
+    """The last two of 20 steps, by the difference that the weights make."""
+
+    def losses(end_weight, steps):
+        run = InnerRun(tiny_rule, tiny_task, 2, end_weight=end_weight)
+        states, sums = run.blank_states(3), []
+        advance = tf.function(run.advance, autograph=False)
+        for step in range(0, STEPS, 2):
+            at = tf.constant([step, step])
+            batches = run.draw_batches(SEEDS, at, "train")
+            states, train, outer = advance(
+                *(thetas, states, SEEDS, at, PROBLEMS, batches),
+                tf.constant([steps, steps]),
+            )
+            np.testing.assert_array_equal(train, outer)
+            sums.append(train.numpy())
+        return np.array(sums)
+
+    plain, weighted = losses(0.0, told), losses(1.0, told)
+    weights = (weighted / plain) / (STEPS / 2)
+    np.testing.assert_allclose(weights[-1], share, rtol=0.2)
+    assert weights.sum(axis=0).max() < 1.01
+    half = losses(0.5, told)
+    np.testing.assert_allclose(half, 0.5 * (plain + weighted), rtol=1e-5)
+
+
 def test_an_unknown_split_is_refused(tiny_rule, task):
     with pytest.raises(ValueError, match="`split` must be one of.*='valid'"):
         InnerRun(tiny_rule, task, 2).draw_batches(

@@ -132,6 +132,7 @@ def test_description_is_json_of_all_settings():
     assert described["schedule"] == {
         "type": "Schedule",
         **dataclasses.asdict(tiny.SCHEDULE),
+        "hidden_score_horizons": [],
     }
     assert described["teachers"]["theta"]["w0"] == theta["w0"].tolist()
     assert json.loads(json.dumps(described))["estimator"]["type"] == "PES"
@@ -172,6 +173,14 @@ def test_unknown_settings_differ():
     [
         ({"tasks_per_step": 2}, "`tasks_per_step` must be <= 1, the number of"),
         ({"score_horizons": (3,)}, "`score_horizons` must be multiples of 2"),
+        (
+            {"hidden_score_horizons": (3,)},
+            "`hidden_score_horizons` must be multiples of 2",
+        ),
+        (
+            {"hidden_score_horizons": (4,)},
+            r"`hidden_score_horizons` must be \(\) for a rule that ignores",
+        ),
     ],
 )
 def test_refuses_a_schedule_that_does_not_fit(schedule, message):

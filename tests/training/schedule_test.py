@@ -32,10 +32,16 @@ def test_refuses_rates_outside_0_to_1(value):
         Schedule(averaging=value)
 
 
-@pytest.mark.parametrize("value", [(), (0,), (20.0,), 20, ("20",)])
-def test_refuses_horizons_that_are_none(value):
+@pytest.mark.parametrize("value", [(0,), (20.0,), 20, ("20",)])
+@pytest.mark.parametrize("name", ["score_horizons", "hidden_score_horizons"])
+def test_refuses_horizons_that_are_none(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        Schedule(**{name: value})
+
+
+def test_a_score_needs_a_horizon():
     with pytest.raises(ValueError, match="`score_horizons` must be"):
-        Schedule(score_horizons=value)
+        Schedule(score_horizons=())
     assert Schedule(score_horizons=(20, 40)).score_horizons == (20, 40)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_lopt.estimators import EstimatorState
 from keras_lopt.rules import ThetaVector
 from keras_lopt.training import outer_step, state
+from keras_lopt.training.devices.division import Division
 from keras_lopt.training.devices.replicas import Replicas, largest_divisor
 from keras_lopt.training.devices.split_run import SplitRun
 from keras_lopt.training.devices.tracing import TracedOnce, compiled
@@ -75,6 +76,7 @@ class Devices:
         strategy: A tf.distribute strategy; default: the current one.
 
     Attributes:
+        division: `Division` of the work.
         replicas: `Replicas` of the strategy.
         update: `outer_step.update` of distributed values, as one graph.
         tasks: List of `TaskFunctions`, one per task.
@@ -83,18 +85,9 @@ class Devices:
     def __init__(self, experiment, strategy=None):
         self.experiment = experiment
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.replicas = Replicas(self.strategy)
-        estimator, schedule = experiment.estimator, experiment.schedule
-        for name, value in (
-            ("pairs", estimator.pairs),
-            ("score_problems", schedule.score_problems),
-        ):
-            if value < 1 or value % self.replicas.count:
-                raise ValueError(
-                    f"`{name}` must be >= 1 and divisible by the number of "
-                    f"replicas, {self.replicas.count}. Received: {name}={value}"
-                )
-        self.pairs = estimator.pairs // self.replicas.count
+        count = self.strategy.num_replicas_in_sync
+        self.division = Division.of(count, experiment)
+        self.replicas = Replicas(self.strategy, self.division)
         draw, self.update = self._compile_what_is_shared()
         self.tasks = [
             TaskFunctions(self, task, draw) for task in experiment.mixture.tasks
@@ -102,12 +95,12 @@ class Devices:
 
     def _compile_what_is_shared(self):
         """The estimator's draw, and the update of theta on all replicas."""
-        experiment, pairs = self.experiment, self.pairs
+        experiment, own = self.experiment, self.division
         members = experiment.schedule.population
         thetas = tf.zeros([members, experiment.theta_vector.size])
-        numbers = tf.zeros([pairs], tf.int32)
-        seeds = tf.zeros([pairs, 2], tf.int32)
-        noise = tf.zeros([members, pairs, thetas.shape[1]])
+        numbers = tf.zeros([own.pairs], tf.int32)
+        seeds = tf.zeros([own.pairs, 2], tf.int32)
+        noise = tf.zeros([own.members, own.pairs, thetas.shape[1]])
         blank = EstimatorState(
             inner=(),
             noise=noise,
@@ -115,9 +108,12 @@ class Devices:
             horizons=numbers,
             steps=numbers,
             ends=numbers,
-            squares=tf.zeros([members]),
+            squares=tf.zeros([own.members]),
         )
-        draw = compiled(experiment.estimator.draw, blank, seeds[0], 0, 0)
+        draw = compiled(
+            lambda *args: experiment.estimator.draw(*args, members),
+            *(blank, seeds[0], 0, 0, 0),
+        )
         update = compiled(
             functools.partial(outer_step.update, experiment),
             thetas,
@@ -139,13 +135,12 @@ class Devices:
 
     def initial_states(self):
         """Each task's `EstimatorState`s before the first outer step."""
-        estimator = self.experiment.estimator
-        members = self.experiment.schedule.population
+        estimator, own = self.experiment.estimator, self.division
 
         def distributed(run):
             return self.replicas.distribute(
                 lambda replica: estimator.initial_state(
-                    run, members, self.pairs, replica * self.pairs
+                    run, own.members, own.pairs, own.first_pair(replica)
                 )
             )
 
@@ -244,13 +239,13 @@ class Devices:
             Mean held-out losses and mean training losses, arrays [p, t].
         """
         thetas, fold_in = tf.constant(thetas), stateless_fold_in
-        horizons = self.experiment.score_horizons
-        seeds = [seed, *(fold_in(seed, i) for i in range(1, len(horizons)))]
+        runs = self.experiment.score_runs
+        seeds = [seed, *(fold_in(seed, i) for i in range(1, len(runs)))]
         losses = [
             np.mean(
                 [
-                    self.replicas.one(task.score_whole(thetas, *run))
-                    for run in zip(seeds, horizons)
+                    self.replicas.one(task.score_whole(thetas, seed, *run))
+                    for seed, run in zip(seeds, runs)
                 ],
                 axis=0,
             )
@@ -271,31 +266,24 @@ class TaskFunctions:
 
     def __init__(self, devices, task, draw):
         experiment, replicas = devices.experiment, devices.replicas
-        members = experiment.schedule.population
-        problems = experiment.schedule.score_problems // replicas.count
-        per_round = largest_divisor(problems, most=2 * devices.pairs)
+        own = devices.division
+        per_round = largest_divisor(own.problems, most=2 * own.pairs)
+        self._division = own
         self._strategy = devices.strategy
         self._estimator = estimator = experiment.estimator
         self._draw = draw
         self.run = SplitRun(
             estimator.inner_run(experiment.rule, task, replicas.on_cpu),
-            max(devices.pairs, per_round),
+            max(own.pairs, per_round),
             replicas.parallel_calls,
         )
-        self.run.prepare(2 * members * devices.pairs, estimator.outer_split)
-        self.scoring = Scoring(self.run, members, problems, per_round)
+        self.run.prepare(2 * own.members * own.pairs, estimator.outer_split)
+        self.scoring = Scoring(self.run, own.members, own.problems, per_round)
 
     @functools.cached_property
     def copy_members(self):
         """Function of inner states and [p] members that parts are copied of."""
-
-        def copy(state, sources):
-            members = (state.inner, state.noise, state.squares)
-            inner, noise, squares = tf.nest.map_structure(
-                lambda leaf: tf.gather(leaf, sources), members
-            )
-            return state._replace(inner=inner, noise=noise, squares=squares)
-
+        copy = self._division.copy_members
         return TracedOnce(lambda *args: self._strategy.run(copy, args))
 
     @property
@@ -308,14 +296,15 @@ class TaskFunctions:
     def estimate(self):
         """`outer_step.estimate` of distributed thetas, state, and a seed."""
         estimate = functools.partial(
-            outer_step.estimate, self._estimator, self._draw, self.run
+            outer_step.estimate,
+            *(self._estimator, self._draw, self.run, self._division),
         )
         return TracedOnce(lambda *args: self._strategy.run(estimate, args))
 
-    def score_whole(self, thetas, seed, horizon):
-        """`score` over whole runs of `horizon` steps, an integer."""
-        calls = tf.constant(horizon // self.run.num_steps)
-        return self.score(thetas, seed, calls, tf.constant(horizon))
+    def score_whole(self, thetas, seed, steps, told):
+        """`score` over whole runs of `steps` steps, told the horizon `told`."""
+        calls = tf.constant(steps // self.run.num_steps)
+        return self.score(thetas, seed, calls, tf.constant(told))
 
     @functools.cached_property
     def score(self):
@@ -333,8 +322,7 @@ class TaskFunctions:
         return TracedOnce(lambda *args: self._strategy.run(score, args))
 
     def _score_replica(self, thetas, seed, calls, horizon):
-        context = tf.distribute.get_replica_context()
-        number = context.replica_id_in_sync_group
-        losses = self.scoring(thetas, seed, number, calls, horizon)
-        losses = context.all_reduce(tf.distribute.ReduceOp.MEAN, losses)
-        return losses[0], losses[1]
+        own, context = self._division, tf.distribute.get_replica_context()
+        first = own.first_problem(context.replica_id_in_sync_group)
+        losses = self.scoring(own.own(thetas), seed, first, calls, horizon)
+        return tuple(own.mean(loss) for loss in tf.unstack(losses))

@@ -1,7 +1,7 @@
 """Values on the replicas of a strategy, to and from arrays.
 
-In training, inner states live on the replicas, each with its own pairs; in a
-checkpoint they are one nest of arrays with all pairs.
+In training, inner states live on the replicas, each with its own share; in a
+checkpoint they are one nest of arrays with all members and pairs.
 """
 
 import functools
@@ -11,20 +11,13 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_lopt.estimators import EstimatorState
-
-#: Which axis of each part of an `EstimatorState` is that of the pairs; None:
-#: it has none, and is the same on all replicas.
-_PAIR_AXES = EstimatorState(
-    inner=1, noise=1, seeds=0, horizons=0, steps=0, ends=0, squares=None
-)
-
 
 class Replicas:
     """The replicas of a strategy.
 
     Args:
         strategy: A tf.distribute strategy.
+        division: `Division` of their work, for `gather` and its like.
 
     Attributes:
         count: Number of replicas.
@@ -34,8 +27,9 @@ class Replicas:
             core of a CPU; only one on an accelerator, which that fills.
     """
 
-    def __init__(self, strategy):
+    def __init__(self, strategy, division=None):
         self._strategy = strategy
+        self._division = division
         self.count = strategy.num_replicas_in_sync
         devices = _local_devices(strategy)
         self.local_count = len(devices)
@@ -87,7 +81,7 @@ class Replicas:
         if not self.are_local:
             everyone = self.gather_bytes([_to_bytes(part) for part in parts])
             parts = [_from_bytes(content, parts[0]) for content in everyone]
-        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
+        return self._division.join(parts)
 
     def template(self, state):
         """Arrays like those of `gather`, with other values.
@@ -95,17 +89,14 @@ class Replicas:
         They need no communication, so that one process may ask for them.
         """
         part = _to_numpy(self._local(state)[0])
-        parts = [part] * self.count
-        return _map_pairs(lambda axis, *p: np.concatenate(p, axis), *parts)
+        return self._division.join([part] * self.count)
 
     def scatter(self, state):
         """The inverse of `gather`."""
-        pairs = len(state.steps) // self.count
 
         def part(replica):
-            own = range(replica * pairs, (replica + 1) * pairs)
-            taken = _map_pairs(lambda axis, v: np.take(v, own, axis), state)
-            return tf.nest.map_structure(tf.constant, taken)
+            own = self._division.part(state, replica)
+            return tf.nest.map_structure(tf.constant, own)
 
         return self.distribute(part)
 
@@ -222,20 +213,3 @@ def _from_bytes(content, like):
         leaves.append(np.frombuffer(part, leaf.dtype).reshape(leaf.shape))
         position += leaf.nbytes
     return tf.nest.pack_sequence_as(like, leaves)
-
-
-def _map_pairs(function, *states):
-    """Maps function(axis of the pairs, *leaves) over `EstimatorState`s.
-
-    Leaves without pairs are those of the first state, as they are.
-    """
-
-    def mapped(axis, *leaves):
-        return leaves[0] if axis is None else function(axis, *leaves)
-
-    return EstimatorState(
-        *(
-            tf.nest.map_structure(functools.partial(mapped, axis), *fields)
-            for axis, *fields in zip(_PAIR_AXES, *states)
-        )
-    )

@@ -16,6 +16,7 @@ from keras_lopt.rules import ThetaVector
 from keras_lopt.tasks import Task, datasets
 from keras_lopt.training import Devices, Experiment, Schedule, reuse_compiled
 from keras_lopt.training.devices import devices_of
+from keras_lopt.training.devices.division import Division
 from keras_lopt.training.outer_step import OuterStep
 from keras_lopt.training.state import blank_slots
 from tests import tiny
@@ -296,19 +297,35 @@ def test_scores_do_not_depend_on_the_rounds(experiment, thetas):
     assert_close(scores[1], scores[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "pairs, score_problems, message",
-    [
-        (3, 2, "`pairs` must be >= 1 and divisible by .*replicas, 2.*pairs=3"),
-        (2, 3, "`score_problems` must be .*divisible.*score_problems=3"),
-    ],
-)
-def test_refuses_what_replicas_cannot_share(
-    experiment, pairs, score_problems, message
+@pytest.fixture(scope="module")
+def one_pair(experiment):
+    """Callable: number of replicas -> `Devices` of one pair per member."""
+    estimator = PES(pairs=1, horizon=8, truncation=4, normalize=True)
+    return functools.cache(
+        lambda replicas: Devices(experiment(estimator), make_strategy(replicas))
+    )
+
+
+def test_replicas_share_the_members_where_there_is_one_pair(
+    run, one_pair, thetas
 ):
-    estimator = PES(pairs=pairs, horizon=8, truncation=4)
-    with pytest.raises(ValueError, match=message):
-        Devices(experiment(estimator, score_problems), make_strategy(2))
+    two = one_pair(2)
+    assert two.division == Division(1, 1, 2, member_parts=2)
+    results = [run(n, own=one_pair(n)) for n in (1, 2)]
+    # The same sums in the same order.
+    assert_equal(results[1], results[0])
+    assert_equal(
+        two.score(thetas, SEEDS[0]), one_pair(1).score(thetas, SEEDS[0])
+    )
+    state = results[0][2]
+    for sources in ([1, 1], [1, 0], [0, 0]):
+        copied = [
+            own.replicas.gather(
+                *own.copy_members([own.replicas.scatter(state)], sources)
+            )
+            for own in (one_pair(1), two)
+        ]
+        assert_equal(copied[1], copied[0])
 
 
 def test_like_experiments_are_compiled_once():
