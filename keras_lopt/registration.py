@@ -34,10 +34,17 @@ def _import_optimizer():
 
 
 class _WithKeras(importlib.abc.MetaPathFinder):
-    """Finds Keras as the other finders do; imports the class after it."""
+    """Finds Keras as the other finders do; imports the class after it.
+
+    If a part of this package is what imports Keras, as `from keras_lopt import
+    rules` does, after that part: the class needs all of it.
+    """
+
+    def __init__(self):
+        self._depth = 0
 
     def find_spec(self, fullname, path=None, target=None):
-        if fullname != "keras":
+        if fullname != "keras" and not fullname.startswith("keras_lopt."):
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
         for finder in others:
@@ -48,7 +55,12 @@ class _WithKeras(importlib.abc.MetaPathFinder):
         return None
 
     def _run(self, execute, module):
-        execute(module)
-        if self in sys.meta_path:
+        self._depth += 1
+        try:
+            execute(module)
+        finally:
+            self._depth -= 1
+        is_outermost = not self._depth and "keras" in sys.modules
+        if is_outermost and self in sys.meta_path:
             sys.meta_path.remove(self)
             _import_optimizer()

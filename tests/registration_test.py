@@ -20,11 +20,14 @@ KNOWN = "keras.saving.get_registered_object('keras_lopt>LearnedOptimizer')"
         "importlib.util.find_spec('keras')\n"
         "assert 'keras' not in sys.modules\n"
         "from keras import layers; import keras",
+        "from keras_lopt import rules",
+        "from keras_lopt import training",
+        "import keras_lopt.commands.train; import keras_lopt.rules.fused",
     ],
 )
 def test_keras_knows_the_class(first):
     program = (
-        f"{first}\nfound = {KNOWN}\n"
+        f"{first}\nimport keras, keras_lopt\nfound = {KNOWN}\n"
         "assert found is not None\n"
         "assert found is keras_lopt.LearnedOptimizer\n"
         "from keras_lopt import registration\n"
