@@ -49,8 +49,10 @@ NUM_KINDS = 3
 #: Inputs of a layer up to which it counts as narrow.
 NARROW = 24.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
-#: a cosine, a ratio, the kind and the size.
-NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 1
+#: a cosine, a ratio, the kind, the size, and the part that has a gradient.
+NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 2
+#: The least such part: less looks like this.
+LEAST_ACTIVE = 1e-3
 #: Fractions of the horizon, whether there is one, its logarithm and the step's.
 NUM_TIMES = len(progress.FRACTIONS) + 3
 
@@ -320,13 +322,13 @@ class ScaleFreeRule(Rule):
             ),
             "first_rms": first,
         }
+        active = new["active"][0]
+        active = active / _correction(self.second_moment_decays[0], count)
         kinds = [_kind(p.shape) for p in params]
         scale, growth = self._scales(theta, kinds, first, rms)
         if self.width_exponent:
-            active = new["active"][0] / _correction(
-                self.second_moment_decays[0], count
-            )
             scale = scale * _width_factors(params, active, self.width_exponent)
+        active = ops.log(ops.maximum(active, LEAST_ACTIVE))
         momenta = (short_momentum, momentum, long_momentum)
         features = [
             0.25 * _log_ratio(mean, _correction(decay, count) ** 2 * long)
@@ -335,7 +337,7 @@ class ScaleFreeRule(Rule):
         cosine = product * inverse_root(square + TINY)
         features.append(cosine * inverse_root(momentum + TINY))
         features.append(0.25 * _log_ratio(short, long))
-        features += _shape_features(params, kinds)
+        features += [*_shape_features(params, kinds), 0.25 * active]
         if self.done_features:
             largest = new["largest_square"]
             features += [0.25 * _log_ratio(short, largest), growth]

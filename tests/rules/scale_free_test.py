@@ -28,6 +28,7 @@ class NumpyScaleFree:
         self.m = {d: 0.0 for d in (0.9, 0.99, 0.999)}
         self.v = {d: 0.0 for d in (0.95, 0.999)}
         self.largest = 0.0
+        self.active = 0.0
         self.first = None
         self.losses = []
 
@@ -87,6 +88,9 @@ class NumpyScaleFree:
         kind = {0: 0, 1: 0, 2: 1}.get(np.ndim(p), 2)
         tensor += list(np.eye(3)[kind])
         tensor.append(np.log(np.size(p)) / 6 - 1)
+        self.active = 0.95 * self.active + 0.05 * np.mean(g != 0.0)
+        active = self.active / (1.0 - 0.95**n)
+        tensor.append(np.log(max(active, 1e-3)) / 4)
         floor = 0.1 * np.exp(2 * self.theta["floors"][kind])
         first, now = max(self.first, floor), max(rms(p), floor)
         if on("done_features", True):
@@ -441,7 +445,7 @@ def test_a_random_theta_goes_up_or_down():
 
 def test_theta_is_small():
     shapes = rules.get("scale_free").theta_shapes()
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 472
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == 480
     assert list(shapes) == [
         *("w0", "b0", "w1", "b1"),
         *("step_w0", "step_b0", "step_w1", "step_b1"),
