@@ -8,6 +8,7 @@ CONFIGS = {
     "celo": {"lstm_units": 8},
     "celo2": {"hidden_units": 4},
     "hierarchical": {"lstm_units": 8, "mlp_units": 4},
+    "mlp": {"hidden_units": 4},
     "scale_free": {"hidden_units": 4, "step_hidden_units": 4},
     "velo": {"lstm_units": 8, "bank_size": 3},
 }

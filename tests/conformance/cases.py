@@ -12,7 +12,9 @@ from keras_lopt import LearnedOptimizer, optimizers, rules
 #: Sizes that compile in a second, for rules with large defaults.
 TINY = {
     "celo": {"lstm_units": 4},
+    "celo2": {"hidden_units": 4},
     "hierarchical": {"lstm_units": 3, "mlp_units": 3},
+    "mlp": {"hidden_units": 4},
     "scale_free": {"hidden_units": 4, "step_hidden_units": 4},
     "velo": {"lstm_units": 4, "bank_size": 2},
 }

@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_lopt import optimizers
@@ -156,11 +157,23 @@ def _mirrored(case, model_class=keras.Sequential, **options):
         np.testing.assert_array_equal(first, second)
 
 
+#: What a rule computes is the same on two devices; what it remembers has to be
+#: kept equal. These have no slots, some, and factored ones.
+TWO_DEVICES = ("sgd", "fused", "adafac_mlp")
+
+
+def _skip_unless_on_two_devices(case):
+    if case.rule.name not in TWO_DEVICES:
+        pytest.skip("Its slots are like those of one of TWO_DEVICES.")
+
+
 def mirrored(case):
+    _skip_unless_on_two_devices(case)
     _mirrored(case)
 
 
 def mirrored_and_compiled_with_options(case):
+    _skip_unless_on_two_devices(case)
     _mirrored(
         case,
         CompiledGradients,
