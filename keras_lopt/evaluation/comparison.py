@@ -157,9 +157,14 @@ def compare(
         A `Comparison`.
     """
     adam = train_adam(task, num_steps, seeds, rates)
-    trainee = Trainee(task, optimizer, num_steps)
-    ours = [trainee.train(number) for number in range(seeds)]
+    ours = train(task, optimizer, num_steps, seeds)
     return Comparison(name, num_steps, ours, adam)
+
+
+def train(task, optimizer, num_steps, seeds):
+    """List of the optimizer's `Curve`s on problems 0, 1, ..."""
+    trainee = Trainee(task, optimizer, num_steps)
+    return [trainee.train(number) for number in range(seeds)]
 
 
 def train_adam(task, num_steps, seeds, rates=LEARNING_RATES):

@@ -5,8 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 
 from keras_lopt import __version__, checkpoints
+from keras_lopt.estimators.inner_run import LOG_FLOOR
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, report
 from keras_lopt.evaluation.comparison import Benchmark
@@ -24,6 +26,7 @@ def run(
     seeds: int = 10,
     rates: Sequence[float] = comparisons.LEARNING_RATES,
     controls: Mapping[str, str] | None = None,
+    other: str | None = None,
 ) -> list[dict]:
     """Evaluates the best member of a training run and writes a report.
 
@@ -36,6 +39,8 @@ def run(
         rates: Adam's learning rates.
         controls: Dict from a label to the folder of a control run with a
             history.csv, or to the name of a recorded run; or None.
+        other: File or name of another optimizer that trains the same problems:
+            the report says where it is the better choice. Or None.
 
     Returns:
         The rows of the summary.
@@ -59,7 +64,8 @@ def run(
         for label, name in (controls or {}).items()
     }
     rule, theta, metadata = checkpoints.load(run_dir)
-    rows, done = [], []
+    others = checkpoints.load(other)[:2] if other else None
+    rows, done, remarks, adam_score = [], [], [], None
     for benchmark in benchmarks:
         count = benchmark.seeds or seeds
         print(
@@ -67,15 +73,22 @@ def run(
             f"steps, ours and Adam with {len(rates)} learning rates",
             flush=True,
         )
+        task, steps = benchmark.task(), benchmark.num_steps
         with Waiting("training"):
             result = comparisons.compare(
                 benchmark.name,
-                benchmark.task(),
-                LearnedOptimizer(rule, theta),
-                benchmark.num_steps,
+                task,
+                LearnedOptimizer(rule, theta, horizon=steps),
+                steps,
                 count,
                 rates,
             )
+            if others:
+                optimizer = LearnedOptimizer(*others, horizon=steps)
+                theirs = comparisons.train(task, optimizer, steps, count)
+                remarks.append(_remark(result, other, theirs))
+        if not done:
+            adam_score = _adam_score(result, task, metadata)
         done.append(result)
         new = [result.row(metric) for metric in comparisons.METRICS]
         rows.extend(new)
@@ -91,23 +104,68 @@ def run(
             f"Best member after {metadata.get('outer_step', '?')} outer steps, "
             "one run per problem, against Adam with the best of "
             f"{len(rates)} learning rates for each metric. Both start from the "
-            "same initial values and see the same batches."
+            "same initial values and see the same batches. A rule that plans "
+            "is told the number of steps, as `InferHorizon` does."
         ),
         rows=rows,
-        figures=_figures(run_dir, controls, done, rows),
+        figures=_figures(run_dir, controls, done, adam_score),
         config_text=_text(run_dir, "operative_config.gin", "(not recorded)"),
         facts=_facts(run_dir, rule, metadata),
         use=_use(run_dir),
         notice=_notice(run_dir),
+        remarks=remarks,
     )
     path = report.write(out_dir, page)
     print(report.text_table(rows))
-    print(report.verdict_sentence(rows))
+    print("\n".join([report.verdict_sentence(rows), *remarks]))
     print(f"report: {path}", flush=True)
     return rows
 
 
-def _figures(run_dir, controls, comparisons_done, rows):
+def _remark(result, name, curves):
+    """Whether another optimizer is the better choice on a benchmark."""
+    losses = [
+        [
+            float(np.mean(comparisons.values(found, metric)))
+            for found in (curves, result.ours)
+        ]
+        for metric in comparisons.METRICS
+    ]
+    (train, own_train), (test, own_test) = losses
+    is_lower = train < own_train, test < own_test
+    choice = {
+        (True, True): f"{name} is the better choice",
+        (False, False): "this optimizer is the better choice",
+        (True, False): f"{name} is the better choice for the training loss",
+        (False, True): f"{name} is the better choice for the test loss",
+    }[is_lower]
+    return (
+        f"On {result.name}, {result.num_steps} steps, {choice}: {name} has a "
+        f"mean training loss of {train:.3f} (this optimizer {own_train:.3f}) "
+        f"and a test loss of {test:.3f} ({own_test:.3f})."
+    )
+
+
+def _estimator(metadata):
+    """The settings of the estimator that an optimizer was trained with."""
+    return metadata.get("experiment", {}).get("estimator", {})
+
+
+def _adam_score(result, task, metadata):
+    """The training loss of tuned Adam, in the measure of the scores."""
+    estimator = _estimator(metadata)
+    if estimator.get("outer_loss") != "log_loss":
+        return result.row("mean_train_loss")["adam"]
+    means = []
+    for curves in result.adam.values():
+        losses = np.stack([curve.train_losses for curve in curves])
+        bounded = np.asarray(task.bounded(losses.astype(np.float32)))
+        floor = estimator.get("log_floor", LOG_FLOOR)
+        means.append(float(np.mean(np.log(floor + bounded))))
+    return min(means)
+
+
+def _figures(run_dir, controls, comparisons_done, adam_score):
     figures = []
     path, members = (
         os.path.join(run_dir, name) for name in ("history.csv", "members.csv")
@@ -124,7 +182,7 @@ def _figures(run_dir, controls, comparisons_done, rows):
                 f" For comparison, {' and '.join(controls)}: earlier runs, "
                 "recorded with another seed or build, not trained beside this."
             )
-        plot = plots.plot_history(history, controls, rows[0]["adam"])
+        plot = plots.plot_history(history, controls, adam_score)
         title = "How the population trained itself"
         figures.append(report.Figure(title, means, plot))
     if os.path.exists(path) and os.path.exists(members):

@@ -55,13 +55,15 @@ def plot_curves(comparison):
 
 
 @_styled
-def plot_history(history, controls, adam_loss=None):
+def plot_history(history, controls, adam_loss=None, is_log=None):
     """The best, median and worst scores of a population, and its controls.
 
     Args:
         history: Dict from `read_history`.
         controls: Dict from a label to such a dict.
         adam_loss: Mean training loss of tuned Adam, drawn as a line; or None.
+        is_log: Whether scores are means of logs of losses; default: whether
+            one is negative.
     """
     figure, (axes, below) = plt.subplots(
         2,
@@ -108,8 +110,13 @@ def plot_history(history, controls, adam_loss=None):
         )
     if adam_loss is not None:
         _adam_line(axes, adam_loss)
-    axes.set(ylabel="mean loss over a run (nats)")
-    _log_axis(axes)
+    if is_log is None:
+        is_log = bool(np.min(history["best_score"]) < 0.0)
+    if is_log:
+        axes.set(ylabel="mean log of the loss over a run")
+    else:
+        axes.set(ylabel="mean loss over a run (nats)")
+        _log_axis(axes)
     axes.legend(fontsize=8)
     below.fill_between(
         steps, history["accepted_fraction"], color=OURS, alpha=0.4, step="mid"

@@ -71,6 +71,7 @@ class Page:
         facts: Dict from a name to a text: how the optimizer was made.
         use: Lines of Python that use the optimizer; "" for none.
         notice: What else has to be said first, or "".
+        remarks: Sentences on the results.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Page:
     facts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     use: str = ""
     notice: str = ""
+    remarks: Sequence[str] = ()
 
 
 def write(out_dir, page):
@@ -126,6 +128,7 @@ def _html(page, figures):
         verdict=verdict_sentence(page.rows),
         notice=page.notice,
         lead=page.lead,
+        remarks=page.remarks,
         figures=figures,
         columns=_COLUMNS,
         tables=[

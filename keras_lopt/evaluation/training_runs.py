@@ -17,7 +17,6 @@ from keras_lopt.checks import near_name
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, tables
 from keras_lopt.evaluation.comparison import METRICS, Benchmark
-from keras_lopt.evaluation.curves import Trainee
 from keras_lopt.optimizers import LearnedOptimizer
 
 #: Runs of ours that ship with the package: histories and best members.
@@ -147,9 +146,8 @@ def _check_runs(runs):
 
 def _train(task, benchmark, seeds, rule, theta):
     """Dict from metric to its values [seeds], for one member."""
-    optimizer = LearnedOptimizer(rule, theta)
-    trainee = Trainee(task, optimizer, benchmark.num_steps)
-    curves = [trainee.train(number) for number in range(seeds)]
+    optimizer = LearnedOptimizer(rule, theta, horizon=benchmark.num_steps)
+    curves = comparisons.train(task, optimizer, benchmark.num_steps, seeds)
     return {metric: comparisons.values(curves, metric) for metric in METRICS}
 
 

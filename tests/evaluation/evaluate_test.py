@@ -1,5 +1,6 @@
 """One evaluation: what is trained, reported and refused."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -128,6 +129,77 @@ def test_a_run_that_is_not_finished_says_so(compared, tmp_path):
     assert "This run has done 1 of 9 generations" in page
 
 
+@pytest.mark.parametrize(
+    "factors, choice",
+    [
+        ((0.5, 0.5), "general is the better choice: general has"),
+        ((2.0, 2.0), "this optimizer is the better choice: general has"),
+        ((0.5, 2.0), "general is the better choice for the training loss"),
+        ((2.0, 0.5), "general is the better choice for the test loss"),
+    ],
+)
+def test_the_page_says_where_another_optimizer_is_better(
+    compared, known, monkeypatch, tmp_path, factors, choice
+):
+    def train(task, optimizer, num_steps, count):
+        assert optimizer.rule.name == "scale_free"
+        return [
+            dataclasses.replace(
+                curve,
+                train_losses=factors[0] * curve.train_losses,
+                test_loss=factors[1] * curve.test_loss,
+            )
+            for curve in known.ours
+        ]
+
+    monkeypatch.setattr(comparisons, "train", train)
+    evaluation.run(
+        str(save(tmp_path)),
+        str(tmp_path / "out"),
+        benchmarks=[evaluation.Benchmark("a", lambda: None)],
+        other="general",
+    )
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert f"On known, 6 steps, {choice}" in page
+
+
+def test_adam_is_drawn_in_the_measure_of_the_scores(
+    compared, known, monkeypatch, tmp_path
+):
+    """Scores of an experiment with log losses are means of logs."""
+    save(tmp_path)
+    (tmp_path / "history.csv").write_text(HISTORY)
+    drawn = []
+
+    def plot_history(history, controls, adam_loss):
+        drawn.append(adam_loss)
+        return original(history, controls, adam_loss)
+
+    original = evaluation.plots.plot_history
+    monkeypatch.setattr(evaluation.plots, "plot_history", plot_history)
+    settings = {"outer_loss": "log_loss", "log_floor": 0.1}
+    for metadata in ({}, {"experiment": {"estimator": settings}}):
+        path = tmp_path / "best.safetensors"
+        checkpoints.save(path, RULE, RULE.init_theta(0), metadata)
+        benchmark = evaluation.Benchmark("a", tiny.task)
+        evaluation.run(
+            str(tmp_path), str(tmp_path / "out"), benchmarks=[benchmark]
+        )
+    means = {
+        rate: np.mean(
+            np.log(
+                0.1
+                + tiny.task().bounded(
+                    np.float32([curve.train_losses for curve in curves])
+                )
+            )
+        )
+        for rate, curves in known.adam.items()
+    }
+    assert drawn[0] == known.row("mean_train_loss")["adam"]
+    assert drawn[1] == pytest.approx(min(means.values()), rel=1e-5)
+
+
 @pytest.mark.parametrize("benchmarks", [[], None, "digits", ["digits"]])
 def test_bad_benchmarks_are_refused_before_anything_is_read(benchmarks):
     with pytest.raises(
@@ -158,7 +230,7 @@ def test_a_missing_control_is_named(tmp_path):
 def test_shipped_evaluations_bind_their_benchmarks(
     gin_file, steps, seeds, compared, tmp_path
 ):
-    bindings = ["evaluation.run.controls = None"]
+    bindings = ["evaluation.run.other = None"]
     config.load([gin_file], bindings, str(tiny.CONFIGS))
     out_dir = str(tmp_path / "out")
     config.call(evaluation.run, str(save(tmp_path)), out_dir)

@@ -95,6 +95,16 @@ def test_history_has_a_line_per_score_and_control():
     assert below.get_ylim() == (0.0, 1.0)
 
 
+def test_scores_below_zero_are_drawn_on_a_linear_axis():
+    rows = history(3)
+    assert plots.plot_history(rows, {}).axes[0].get_yscale() == "log"
+    for name in ("best_score", "best_train_loss"):
+        rows[name] = np.log(rows[name])
+    axes, _ = plots.plot_history(rows, {}, -1.0).axes
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylabel() == "mean log of the loss over a run"
+
+
 def test_a_history_of_one_row_is_drawn():
     axes, _ = plots.plot_history(history(1), {}).axes
     np.testing.assert_array_equal(lines_of(axes)["best"][1], [2.0])
