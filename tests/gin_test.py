@@ -27,6 +27,7 @@ FRAGMENTS = [path for path in FILES if path.parent != tiny.CONFIGS]
 #: Teachers, selection and mutation of the experiments.
 EXPERIMENTS = {
     "quickstart.gin": (League, Elitist, LogNormal),
+    "digits_fused.gin": (League, Elitist, LogNormal),
     "tiny.gin": (League, Elitist, LogNormal),
     "mixture.gin": (League, Elitist, LogNormal),
     "general.gin": (League, Elitist, LogNormal),
@@ -128,7 +129,7 @@ def assert_trains(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, tasks", [("general_refine.gin", 25), ("general_second.gin", 7)]
+    "name, tasks", [("general_refine.gin", 27), ("general_second.gin", 7)]
 )
 def test_the_general_experiments_are_made(name, tasks, monkeypatch):
     monkeypatch.chdir(tiny.CONFIGS.parent)  # One starts from a file in runs/.
@@ -159,7 +160,7 @@ def test_adam_teaches_in_adam_outer(tmp_path):
 
 
 def test_population_one_has_all_the_pairs():
-    load("quickstart.gin")
+    load("digits_fused.gin")
     assert "estimators.PES.pairs = 4" in config.text()
     assert "training.Schedule.population = 8" in config.text()
     load("population_one.gin")

@@ -159,7 +159,8 @@ def test_adam_is_marked_as_hand_designed_and_learned_rules_are_not():
 @pytest.mark.parametrize(
     "gin_file",
     [
-        *("quickstart.gin", "tiny.gin", "mixture.gin"),
+        *("quickstart.gin", "digits_fused.gin", "general.gin"),
+        *("tiny.gin", "mixture.gin"),
         *("population_one.gin", "selection_only.gin"),
     ],
 )

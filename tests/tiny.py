@@ -41,6 +41,21 @@ BINDINGS = (
     "tasks.digits_mlp.hidden = (2,)",
     "tasks.digits_mlp.batch_size = 2",
 )
+#: The same for quickstart.gin.
+QUICKSTART = (
+    "rules.ScaleFreeRule.hidden_units = 1",
+    "rules.ScaleFreeRule.step_hidden_units = 1",
+    "estimators.NRES.pairs = 2",
+    "estimators.NRES.truncation = 2",
+    "estimators.LogUniform.low = 2",
+    "estimators.LogUniform.high = 4",
+    "training.Schedule.candidates = 2",
+    "training.Schedule.outer_steps = 1",
+    "training.Schedule.score_problems = 4",
+    "training.Schedule.score_horizons = (4,)",
+    "training.Schedule.hidden_score_horizons = (4,)",
+    *BINDINGS[-3:],
+)
 #: Makes mixture.gin small; estimates and scoring share one compiled program.
 MIXTURE = (*SMALL, "training.Schedule.score_problems = 4")
 POPULATION = "training.Schedule.population = 4"
@@ -127,8 +142,8 @@ def run_config(gin_file, out_dir, anew=False):
     Returns:
         Its `PopulationTrainer`.
     """
-    small = MIXTURE if gin_file == "mixture.gin" else BINDINGS
-    bindings = [*small, "training.run.generations = 1"]
+    own = {"mixture.gin": MIXTURE, "quickstart.gin": QUICKSTART}
+    bindings = [*own.get(gin_file, BINDINGS), "training.run.generations = 1"]
     if gin_file != "population_one.gin":
         bindings.append(POPULATION)
     config.load([gin_file], bindings, str(CONFIGS))
