@@ -33,6 +33,31 @@ tf.config.set_logical_device_configuration(
 SHAPES = [(), (5,), (6, 4), (3, 4, 5), (3, 3, 2, 6)]
 
 
+#: Files that take minutes: they begin first, so that no core waits for the last
+#: of them at the end.
+_LONG = (
+    *("conformance/optimizer_test.py", "tasks/families_test.py"),
+    *("training/devices/workers_test.py", "training/mixture_test.py"),
+    *("notebook_test.py", "gin_test.py", "no_hand_design_test.py"),
+    *("docs_test.py", "conformance/backends_test.py"),
+    *("training/devices/devices_test.py", "training/kill_and_resume_test.py"),
+    *("rules/scale_free_test.py", "rules/base_test.py"),
+    *("training/devices/whole_programs_test.py", "docstrings_test.py"),
+    *("optimizers/learned_optimizer_test.py", "registration_test.py"),
+    *("training/launch_local_test.py", "training/binary_test.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Sorts the files; tests of a file stay in order."""
+    folder = os.path.dirname(__file__)
+    places = {
+        os.path.join(folder, *name.split("/")): i
+        for i, name in enumerate(_LONG)
+    }
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once():
     """Tests that train share what is compiled for like experiments."""

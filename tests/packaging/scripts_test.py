@@ -97,7 +97,7 @@ def test_test_lints_then_runs_all_tests(clone, tmp_path):
     assert clone.ran()[1:] == [
         "-m ruff check",
         "-m ruff format --check",
-        "-m pytest --numprocesses=4 --dist=loadfile",
+        "-m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder",
     ]
 
 
