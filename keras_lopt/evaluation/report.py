@@ -37,7 +37,7 @@ _WORDS = {
     "generation": "Some outer steps of every member, a scoring, and a "
     "selection.",
     "score": "A member's mean loss over whole training runs, on data that no "
-    "gradient sees. Lower is better.",
+    "gradient sees, or the mean of its logarithm. Lower is better.",
     "accepted": "The share of members that became better in a generation. The "
     "others stay as they were.",
 }
