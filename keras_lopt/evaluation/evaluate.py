@@ -146,14 +146,9 @@ def _remark(result, name, curves):
     )
 
 
-def _estimator(metadata):
-    """The settings of the estimator that an optimizer was trained with."""
-    return metadata.get("experiment", {}).get("estimator", {})
-
-
 def _adam_score(result, task, metadata):
     """The training loss of tuned Adam, in the measure of the scores."""
-    estimator = _estimator(metadata)
+    estimator = metadata.get("experiment", {}).get("estimator", {})
     if estimator.get("outer_loss") != "log_loss":
         return result.row("mean_train_loss")["adam"]
     means = []

@@ -57,6 +57,7 @@ def devices_of(experiment, strategy=None):
         schedule.outer_horizon,
         schedule.tasks_per_step,
         schedule.averaging,
+        tuple(experiment.score_runs),
         experiment.teachers.as_one,
         experiment.teachers.relative,
     )

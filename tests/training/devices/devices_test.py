@@ -342,6 +342,11 @@ def test_like_experiments_are_compiled_once():
             {"estimator": ESTIMATOR},
             {"teachers": SelfTraining(antisymmetric=False)},
             {"schedule": Schedule(population=4)},
+            {
+                "schedule": dataclasses.replace(
+                    tiny.SCHEDULE, score_horizons=(2,)
+                )
+            },
         ):
             other = devices_of(tiny.experiment(**unlike), strategy)
             assert other is not first
