@@ -94,15 +94,17 @@ class MetaCase:
         cheapest = rules.get(CHEAPEST)
         run = estimator.inner_run(rule, self.task)
         state = estimator.initial_state(run, 1, estimator.pairs, 0)
-        draw = training.compiled(estimator.draw, state, seed, 0, 0)
-        problems, _ = draw(state, seed, 0, 0)
+        draw = training.compiled(
+            lambda state, seed: estimator.draw(state, seed, 0), state, seed
+        )
+        problems, _ = draw(state, seed)
         seeds, horizons = problems.seeds, problems.horizons
 
         def batches():
             return run.draw_batches(seeds, state.steps, estimator.outer_split)
 
         return {
-            "random": Clock(lambda: draw(state, seed, 0, 0)),
+            "random": Clock(lambda: draw(state, seed)),
             "data": Clock(tf.function(batches, autograph=False)),
             "with_rule": Clock(
                 self._inner_run(rule, seeds, batches(), horizons)
