@@ -51,6 +51,9 @@ NARROW = 24.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
 #: a cosine, a ratio, the kind, the size, and the part that has a gradient.
 NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 2
+#: More of them with `model_features`: the inputs of a layer, and the number of
+#: the model's tensors and of its parameters.
+NUM_OF_MODEL = 3
 #: The least such part: less looks like this.
 LEAST_ACTIVE = 1e-3
 #: Fractions of the horizon, whether there is one, its logarithm and the step's.
@@ -99,6 +102,10 @@ class ScaleFreeRule(Rule):
         done_features: Whether `out` depends on the gradient's RMS in units of
             its largest one, and on the RMS of the parameter in units of its
             first one.
+        model_features: Whether `out` depends on the number of inputs, on the
+            model's numbers of tensors and of parameters, and on means of all
+            its tensors' features too: models of many layers need shorter
+            steps than those of one.
         loss_features: Whether `out` depends on the training loss in units of
             its first and of its least value; the signal is required then. A
             loss that is not positive is passed over.
@@ -108,6 +115,8 @@ class ScaleFreeRule(Rule):
             tensor too.
         shared_controller: Whether all tensors have the same `out`, from the
             means of their features.
+        by_horizon: Whether theta has two sets of numbers, leaves [2, ...]: one
+            for trainings whose horizon is known, one for all others.
         width_exponent: Steps of matrices, and of tensors of more axes, with
             more than 24 active inputs are shorter by
             (active inputs / 24)^-width_exponent. An entry's step changes an
@@ -128,10 +137,12 @@ class ScaleFreeRule(Rule):
     is_odd: bool = True
     first_scale: bool = True
     done_features: bool = True
+    model_features: bool = False
     loss_features: bool = False
     pull: bool = False
     gates_see_tensor: bool = False
     shared_controller: bool = False
+    by_horizon: bool = False
     width_exponent: float = 0.0
 
     optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
@@ -151,10 +162,12 @@ class ScaleFreeRule(Rule):
             "is_odd",
             "first_scale",
             "done_features",
+            "model_features",
             "loss_features",
             "pull",
             "gates_see_tensor",
             "shared_controller",
+            "by_horizon",
         )
         for field in ("momentum_decays", "second_moment_decays", "floors"):
             # From JSON they come as lists.
@@ -175,21 +188,33 @@ class ScaleFreeRule(Rule):
             gates = [NUM_ODD + 1 + context, self.hidden_units, NUM_ODD]
         else:
             gates = [2 * NUM_ODD + 1 + context, self.hidden_units, 1]
-        step = [NUM_TIMES + tensor, self.step_hidden_units, 1 + self.pull]
+        inputs = NUM_TIMES + tensor
+        if self.model_features:
+            inputs += NUM_OF_MODEL + tensor
+        step = [inputs, self.step_hidden_units, 1 + self.pull]
         return gates, step
 
     def theta_shapes(self):
         gates, step = self._sizes
         step = layers.mlp_shapes(step)
-        return {
+        shapes = {
             **layers.mlp_shapes(gates),
             **{f"step_{leaf}": shape for leaf, shape in step.items()},
             "floors": (NUM_KINDS,),
             "exponents": (NUM_KINDS,),
         }
+        if self.by_horizon:
+            return {leaf: (2, *shape) for leaf, shape in shapes.items()}
+        return shapes
 
     def init_theta(self, seed):
         rng = np.random.default_rng(seed)
+        if not self.by_horizon:
+            return self._init_set(rng)
+        known, unknown = self._init_set(rng), self._init_set(rng)
+        return {leaf: np.stack([known[leaf], unknown[leaf]]) for leaf in known}
+
+    def _init_set(self, rng):
         gates, step = self._sizes
         theta = layers.init_mlp(rng, gates)
         # So that gates are more than what the features make of them.
@@ -235,6 +260,12 @@ class ScaleFreeRule(Rule):
         self.check_signals(signals)
         if not params:
             return [], slots
+        if self.by_horizon:
+            is_known = _is_known(signals)
+            theta = {
+                leaf: ops.where(is_known, both[0], both[1])
+                for leaf, both in theta.items()
+            }
         groups = self._groups(grads, params, slots)
         means = _in_order(
             groups, [group.means(_averaged, group.entries) for group in groups]
@@ -243,7 +274,10 @@ class ScaleFreeRule(Rule):
             theta, params, slots, means, signals
         )
         times = _time_features(signals)
-        steps, pulls = self._steps(theta, times, features, scale, growth)
+        step_features = features
+        if self.model_features:
+            step_features = _beside_model(params, features)
+        steps, pulls = self._steps(theta, times, step_features, scale, growth)
         factors = inverse_root(means[-NUM_ODD:] + TINY)
         if self.gates_see_tensor:
             times = _beside(times, features)
@@ -539,13 +573,37 @@ def _shape_features(params, kinds):
     ]
 
 
+def _beside_model(params, features):
+    """[t, f] -> [t, f + 3 + f]: with what is known of the whole model."""
+    count = len(params)
+    sizes = [max(1, math.prod(param.shape)) for param in params]
+    inputs = np.log(np.float32([_num_inputs(p) for p in params])) / 3.0 - 1.0
+    tensors = np.full(count, math.log(count) / 2.0 - 0.75, np.float32)
+    size = np.full(count, math.log(sum(sizes)) / 6.0 - 1.0, np.float32)
+    own = np.stack([inputs, tensors, size], axis=1)
+    means = ops.mean(features, axis=0, keepdims=True)
+    return ops.concatenate(
+        [
+            features,
+            ops.convert_to_tensor(own, dtype="float32"),
+            ops.tile(means, (count, 1)),
+        ],
+        axis=1,
+    )
+
+
+def _num_inputs(param):
+    """Inputs of an output of a layer with such a kernel; 1 of a bias."""
+    return max(1, math.prod(param.shape[:-1]))
+
+
 def _width_factors(params, active, exponent):
     """Factors on the steps of tensors with many active inputs. [t]
 
     Args:
         active: [t], which part of a tensor has a gradient.
     """
-    inputs = [max(1, math.prod(param.shape[:-1])) for param in params]
+    inputs = [_num_inputs(param) for param in params]
     narrow = ops.convert_to_tensor(np.float32(inputs) / NARROW, "float32")
     return ops.maximum(narrow * active, 1.0) ** -exponent
 
@@ -563,9 +621,7 @@ def _beside(times, features):
 def _time_features(signals):
     """How far the training is. [12]; without a horizon all but one are 0."""
     step = ops.cast(signals["step"], "float32")
-    horizon = signals.get("horizon")
-    horizon = ops.cast(0.0 if horizon is None else horizon, "float32")
-    is_known = horizon > 0.0  # Not so for NaN.
+    horizon, is_known = _horizon(signals), _is_known(signals)
     horizon = ops.where(is_known, horizon, ops.ones_like(horizon))
     fraction = ops.minimum(step / horizon, LAST_FRACTION)
     features = [
@@ -578,6 +634,15 @@ def _time_features(signals):
     step = ops.minimum(step, LONGEST)
     log_step = ops.reshape(ops.log(1.0 + step) / 5.0 - 1.0, (1,))
     return ops.concatenate([features, log_step])
+
+
+def _horizon(signals):
+    horizon = signals.get("horizon")
+    return ops.cast(0.0 if horizon is None else horizon, "float32")
+
+
+def _is_known(signals):
+    return _horizon(signals) > 0.0  # Not so for NaN.
 
 
 def _loss_features(slots, loss):

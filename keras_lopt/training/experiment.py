@@ -169,8 +169,9 @@ class Experiment:
     @property
     def score_horizons(self):
         """Inner steps of the runs that a score is the mean over."""
-        longest = (self.estimator.horizons.longest,)
-        return self.schedule.score_horizons or longest
+        if self.schedule.score_horizons is None:
+            return (self.estimator.horizons.longest,)
+        return self.schedule.score_horizons
 
     @property
     def score_runs(self):

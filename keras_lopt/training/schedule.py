@@ -22,7 +22,8 @@ class Schedule:
         score_problems: Whole problems of each task that a member is scored on.
         score_horizons: Inner steps of these, one or more horizons that a score
             is the mean over; default: the estimator's longest.
-        hidden_score_horizons: More of them, that the rule is not told.
+        hidden_score_horizons: More of them, that the rule is not told. With
+            these, `score_horizons` may be ().
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
         outer_horizon: Outer steps that teachers plan with, where their rule
@@ -45,7 +46,8 @@ class Schedule:
             if field.type is int:
                 check_integer(field.name, getattr(self, field.name), 1)
         check_number("averaging", self.averaging, "(0, 1]")
-        if self.score_horizons is not None:
+        only_hidden = self.score_horizons == () != self.hidden_score_horizons
+        if self.score_horizons is not None and not only_hidden:
             _check_horizons("score_horizons", self.score_horizons)
         if self.hidden_score_horizons != ():
             _check_horizons("hidden_score_horizons", self.hidden_score_horizons)

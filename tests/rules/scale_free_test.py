@@ -56,7 +56,8 @@ class NumpyScaleFree:
         now = means[-1]
         return [np.log(now / means[0]) / 4, np.log(now / min(means)) / 4]
 
-    def delta(self, g, p, t, horizon, loss):
+    def see(self, g, p, t, loss):
+        """Features of the tensor; sees an entry's and the scales."""
         on = self.options.get
         n = t + 1.0
         old_mean = {d: np.mean(v) for d, v in self.v.items()}
@@ -75,6 +76,7 @@ class NumpyScaleFree:
         corrected = {d: x / (1.0 - d**n) for d, x in self.v.items()}
         ratio = np.log(np.sqrt(corrected[0.95] / corrected[0.999]))
         even = np.concatenate([odd**2 / (1 + odd**2), ratio[..., None]], -1)
+        self.entries = odd, even
 
         mean_v = {d: np.mean(x) for d, x in corrected.items()}
         self.largest = max(self.largest, mean_v[0.95])
@@ -98,8 +100,13 @@ class NumpyScaleFree:
             tensor.append(np.log(now / first))
         if on("loss_features"):
             tensor += self.loss_features(loss)
-        time = self.time(t, horizon)
+        self.scales = first, now, kind
+        return tensor
 
+    def delta(self, g, p, tensor, model, t, horizon):
+        on = self.options.get
+        (odd, even), (first, now, kind) = self.entries, self.scales
+        time = self.time(t, horizon)
         context = time
         if on("gates_see_tensor"):
             context = np.concatenate([time, tensor])
@@ -111,7 +118,8 @@ class NumpyScaleFree:
         direction = outputs[..., 0]
         if on("is_odd", True):
             direction = np.sum(outputs * odd, axis=-1)
-        out = self.mlp("step_", np.concatenate([time, tensor]), np.tanh)
+        inputs = np.concatenate([time, tensor, model])
+        out = self.mlp("step_", inputs, np.tanh)
         size = 0.01 * np.exp(2 * out)
         a = 1 / (1 + np.exp(-(4 * self.theta["exponents"][kind] - 3)))
         scale = first ** (1 - a) * now**a if on("first_scale", True) else now
@@ -119,6 +127,16 @@ class NumpyScaleFree:
         if on("pull"):
             delta -= size[1] * np.clip(np.log(now / first), -1, 1) * p
         return delta
+
+
+def model_features(params, features):
+    """Of each tensor: its inputs, tensors and size of the model, means."""
+    size = sum(np.size(p) for p in params)
+    of_all = [np.log(len(params)) / 2 - 0.75, np.log(size) / 6 - 1]
+    return [
+        [np.log(np.prod(p.shape[:-1])) / 3 - 1, *of_all, *np.mean(features, 0)]
+        for p in params
+    ]
 
 
 def tensors(rng, shapes=SHAPES):
@@ -172,6 +190,7 @@ OPTIONS = {
     "no_memory": {"first_scale": False, "done_features": False},
     "loss_and_pull": {"loss_features": True, "pull": True},
     "gates": {"gates_see_tensor": True, "hidden_units": 5},
+    "model": {"model_features": True, "loss_features": True},
 }
 
 
@@ -190,9 +209,19 @@ def test_agrees_with_the_description(rng, options, horizon):
         if horizon is not None:
             signals["horizon"] = horizon
         deltas, slots = rule.update(theta, grads, params, slots, signals)
-        expected = [
-            reference.delta(np.float64(g), np.float64(p), step, horizon, loss)
+        seen = [
+            (reference, np.float64(g), np.float64(p))
             for reference, g, p in zip(references, grads, params)
+        ]
+        features = [r.see(g, p, step, loss) for r, g, p in seen]
+        model = [[]] * len(params)
+        if rule.model_features:
+            model = model_features(params, features)
+        expected = [
+            reference.delta(g, p, of_tensor, of_model, step, horizon)
+            for (reference, g, p), of_tensor, of_model in zip(
+                seen, features, model
+            )
         ]
         assert_close([deltas], [expected], rtol=1e-4)
         params = [p + d for p, d in zip(params, deltas, strict=True)]
@@ -308,6 +337,25 @@ def test_no_horizon_is_none_zero_or_nan(rng):
     assert np.max(np.abs(known[0][0] / expected[0][0] - 1.0)) > 0.01
 
 
+def test_a_set_of_numbers_for_known_horizons_and_one_for_others(rng):
+    both = rules.get("scale_free", by_horizon=True)
+    one = rules.get("scale_free")
+    sets = some_theta(one, 1), some_theta(one, 2)
+    theta = {k: np.stack([s[k] for s in sets]) for k in sets[0]}
+    shapes = {k: v.shape for k, v in theta.items()}
+    assert dict(both.theta_shapes()) == shapes
+    drawn = both.init_theta(0)
+    assert {k: v.shape for k, v in drawn.items()} == shapes
+    assert np.all(drawn["w0"][0] != drawn["w0"][1])
+    params, gradients = tensors(rng), [tensors(rng) for _ in range(3)]
+    for horizon, alone in zip((50, None), sets):
+        found, expected = (
+            run(rule, values, params, gradients, horizon=horizon)
+            for rule, values in ((both, theta), (one, alone))
+        )
+        assert_close(found, expected, rtol=0.0)
+
+
 def test_past_the_horizon_is_as_a_tenth_past_it():
     def times(step, horizon):
         signals = {"step": step, "horizon": horizon}
@@ -322,7 +370,11 @@ def test_past_the_horizon_is_as_a_tenth_past_it():
 
 @pytest.mark.parametrize(
     "name, jit",
-    [*((name, False) for name in OPTIONS), ("plain", True), ("gates", True)],
+    [
+        *((name, False) for name in OPTIONS if name != "model"),
+        ("plain", True),
+        ("gates", True),
+    ],
 )
 def test_together_is_each_alone(rng, name, jit):
     rule = rules.get("scale_free", **OPTIONS[name])
