@@ -49,3 +49,8 @@ def test_is_frozen_and_compares_by_value():
     assert Schedule(population=4) == Schedule(population=4) != Schedule()
     with pytest.raises(dataclasses.FrozenInstanceError):
         Schedule().population = 3
+
+
+def test_scores_may_be_of_hidden_horizons_only():
+    schedule = Schedule(score_horizons=(), hidden_score_horizons=(20,))
+    assert schedule.score_horizons == ()
