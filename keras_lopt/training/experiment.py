@@ -1,16 +1,18 @@
 """An experiment: all that is settled before training begins."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_lopt import checkpoints
-from keras_lopt.checks import check_integer
+from keras_lopt.checks import check_choice, check_integer
 from keras_lopt.estimators import Estimator
 from keras_lopt.population import (
     Elitist,
@@ -27,6 +29,8 @@ from keras_lopt.training.schedule import Schedule
 
 #: Members are scored on data that no gradient ever sees.
 SCORING_SPLIT = "inner_valid"
+#: Of the models that are trained.
+DTYPE_POLICIES = ("float32", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,6 +49,12 @@ class Experiment:
         start: Optimizer files of the same rule, as for `checkpoints.load`,
             whose thetas take the places of the first random ones: to go on
             with other settings.
+        frozen: Names of leaves of theta that stay as they begin, such as those
+            of the direction while the step sizes are trained.
+        dtype_policy: "float32", or "mixed_bfloat16": the models that are
+            trained compute in bfloat16, which accelerators are faster in.
+            Their parameters, losses and the rule stay float32. `task` must
+            then be a function, as it is in gin.
         seed: Integer. The same seed gives the same history, bit for bit, on
             one machine and the same number of replicas.
 
@@ -61,10 +71,19 @@ class Experiment:
     selection: Selection = Elitist()
     mutation: Mutation = LogNormal()
     start: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    dtype_policy: str = "float32"
     seed: int = 0
 
     def __post_init__(self):
         check_integer("seed", self.seed, 0, 2**31 - 1)
+        check_choice("dtype_policy", self.dtype_policy, DTYPE_POLICIES)
+        if self.dtype_policy != "float32" and not callable(self.task):
+            raise ValueError(
+                "`task` must be a function that builds the task, so that its "
+                f"models have the `dtype_policy`. Received: task={self.task!r},"
+                f" dtype_policy={self.dtype_policy!r}"
+            )
         for name, kind in _TYPES.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise ValueError(
@@ -76,6 +95,7 @@ class Experiment:
             self._check_splits(task.dataset)
         self.estimator.check_rule(self.rule)
         self._check_start()
+        self._check_frozen()
         self._check_schedule()
 
     def _check_schedule(self):
@@ -119,6 +139,25 @@ class Experiment:
                     f"{self.rule}. Received: {file!r}, of {rule}"
                 )
 
+    def _check_frozen(self):
+        leaves = list(self.rule.theta_shapes())
+        is_sequence = isinstance(self.frozen, (tuple, list))
+        if not is_sequence or not set(self.frozen) < set(leaves):
+            raise ValueError(
+                f"`frozen` must be some of the leaves of theta, {leaves}, but "
+                f"not all of them. Received: frozen={self.frozen!r}"
+            )
+
+    @functools.cached_property
+    def is_trained(self):
+        """[d] float32 array: 0 for what is frozen, 1 for all else."""
+        return self.theta_vector.pack(
+            {
+                leaf: np.full(shape, leaf not in self.frozen)
+                for leaf, shape in self.rule.theta_shapes().items()
+            }
+        )
+
     @functools.cached_property
     def _started(self):
         return [checkpoints.load(file) for file in self.start]
@@ -141,7 +180,10 @@ class Experiment:
     @functools.cached_property
     def mixture(self):
         """The `tasks.Mixture`; a single task makes one, too."""
-        task = self.task() if callable(self.task) else self.task
+        task = self.task
+        if callable(task):
+            with _global_dtype_policy(self.dtype_policy):
+                task = task()
         if not isinstance(task, (Task, Mixture)):
             raise ValueError(
                 "`task` must be a `tasks.Task`, a `tasks.Mixture`, or a "
@@ -208,8 +250,10 @@ class Experiment:
                 for name in _SETTINGS
             },
         }
-        if self.start or defaults:
-            described["start"] = list(self.start)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in _YOUNGER and (defaults or value != field.default):
+                described[field.name] = _describe(value)
         return described
 
     def differences(self, description):
@@ -244,6 +288,22 @@ _SETTINGS = [
     "mutation",
     "seed",
 ]
+
+
+@contextlib.contextmanager
+def _global_dtype_policy(name):
+    """Context in which Keras builds models with a dtype policy."""
+    before = keras.config.dtype_policy()
+    if name != "float32":
+        keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+#: Settings that older runs do not have.
+_YOUNGER = ["start", "frozen", "dtype_policy"]
 
 
 def _describe(value, defaults=True):

@@ -20,12 +20,21 @@ class OuterStep(NamedTuple):
     seeds: tuple  # k times [2] int32
 
 
+def draw(experiment, *args):
+    """`Estimator.draw` for all members, without noise on frozen leaves."""
+    members = experiment.schedule.population
+    problems, noise = experiment.estimator.draw(*args, members)
+    if experiment.frozen:
+        noise *= experiment.is_trained
+    return problems, noise
+
+
 def estimate(estimator, draw, run, division, thetas, state, seed, number):
     """The meta-gradients of all members on one task.
 
     Args:
         estimator: An `estimators.Estimator`.
-        draw: Its `draw`, compiled.
+        draw: `draw` of the experiment, compiled.
         run: The task's inner run, an `estimators.InnerRun` or a stand-in.
         division: The replicas' `Division` of the work.
         thetas: [p, d].
@@ -110,6 +119,10 @@ def apply_teachers(
     rule, horizon = experiment.teacher_rule, experiment.schedule.outer_horizon
     tensors, teacher_vector = experiment.theta_tensors, ThetaVector(rule)
 
+    def flat(deltas):
+        delta = tf.concat([tf.reshape(d, [-1]) for d in deltas], axis=0)
+        return delta * experiment.is_trained if experiment.frozen else delta
+
     def update_one(args):
         theta, slots, step, teacher, multiplier, grad, loss = args
         teacher, params = teacher_vector.unpack(teacher), tensors(theta)
@@ -127,14 +140,14 @@ def apply_teachers(
         }
         grads = tensors(grad)
         deltas, slots = rule.update(teacher, grads, params, slots, signals)
-        delta = multiplier * _flat(deltas)
+        delta = multiplier * flat(deltas)
         if experiment.teachers.relative:
             # The length of what the teacher would do as a first step.
             fresh, first = rule.init_slots(teacher, params), {"step": 0}
             deltas, _ = rule.update(
                 teacher, grads, params, fresh, signals | first
             )
-            length = tf.norm(_flat(deltas)) / tf.norm(theta)
+            length = tf.norm(flat(deltas)) / tf.norm(theta)
             delta = tf.math.divide_no_nan(delta, length)
         return theta + tf.where(tf.math.is_finite(delta), delta, 0.0), slots
 
@@ -145,7 +158,3 @@ def apply_teachers(
             lambda t: tf.TensorSpec(t.shape[1:], t.dtype), (thetas, slots)
         ),
     )
-
-
-def _flat(tensors):
-    return tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)

@@ -223,3 +223,35 @@ def test_refuses_more_files_than_members(optimizer_file):
     file = optimizer_file(tiny.RULE)
     with pytest.raises(ValueError, match="`start` must be at most 4 files"):
         tiny.experiment(start=(file,) * 5)
+
+
+@pytest.mark.parametrize("frozen", [("w7",), "w0", None])
+def test_refuses_to_freeze_what_is_no_leaf(frozen):
+    with pytest.raises(ValueError, match="`frozen` must be some of the leaves"):
+        tiny.experiment(frozen=frozen)
+
+
+def test_refuses_to_freeze_everything():
+    leaves = tuple(tiny.RULE.theta_shapes())
+    with pytest.raises(ValueError, match="but not all of them"):
+        tiny.experiment(frozen=leaves)
+
+
+def test_models_may_compute_in_bfloat16():
+    experiment = tiny.experiment(
+        task=tiny.task.__wrapped__, dtype_policy="mixed_bfloat16"
+    )
+    (task,) = experiment.mixture.tasks
+    assert {layer.compute_dtype for layer in task.model.layers[1:]} == {
+        "bfloat16"
+    }
+    assert {str(v.dtype) for v in task.model.variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert experiment.differences(described()) == ["dtype_policy"]
+
+
+def test_a_dtype_policy_needs_a_task_that_is_built_with_it():
+    with pytest.raises(ValueError, match="`task` must be a function that"):
+        tiny.experiment(task=tiny.task(), dtype_policy="mixed_bfloat16")
+    with pytest.raises(ValueError, match="`dtype_policy` must be"):
+        tiny.experiment(task=tiny.task.__wrapped__, dtype_policy="float16")

@@ -265,3 +265,29 @@ def test_nothing_is_compiled_before_it_is_needed():
     assert trainer.devices is None and trainer.state is None
     assert (trainer.generation, trainer.outer_step) == (0, 0)
     assert trainer.history == trainer.child_rows == []
+
+
+def test_frozen_leaves_stay_as_they_begin():
+    experiment = tiny.experiment(frozen=("w0",))
+    trainer = PopulationTrainer(experiment)
+    trainer.fit(generations=2)
+    begun = [experiment.initial_theta(i) for i in range(8)]
+    for vector in trainer.members.thetas:
+        theta = experiment.theta_vector.unpack_numpy(vector)
+        same = {
+            leaf: any(np.array_equal(theta[leaf], b[leaf]) for b in begun)
+            for leaf in ("w0", "w1")
+        }
+        assert same == {"w0": True, "w1": False}
+
+
+def test_bfloat16_scores_are_those_of_float32_within_rounding():
+    losses = {}
+    for policy in ("float32", "mixed_bfloat16"):
+        trainer = PopulationTrainer(
+            tiny.experiment(task=tiny.task.__wrapped__, dtype_policy=policy)
+        )
+        trainer.fit(generations=1)
+        losses[policy] = trainer.members.scores
+    differences = np.abs(losses["mixed_bfloat16"] - losses["float32"])
+    assert 0.0 < np.max(differences) < 0.05

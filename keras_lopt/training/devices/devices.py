@@ -52,6 +52,8 @@ def devices_of(experiment, strategy=None):
         experiment.teacher_rule,
         json.dumps(experiment.mixture.describe()),
         experiment.estimator,
+        tuple(experiment.frozen),
+        experiment.dtype_policy,
         schedule.population,
         schedule.score_problems,
         schedule.outer_horizon,
@@ -112,7 +114,7 @@ class Devices:
             squares=tf.zeros([own.members]),
         )
         draw = compiled(
-            lambda *args: experiment.estimator.draw(*args, members),
+            functools.partial(outer_step.draw, experiment),
             *(blank, seeds[0], 0, 0, 0),
         )
         update = compiled(

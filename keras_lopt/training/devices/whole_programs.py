@@ -39,7 +39,7 @@ def estimate_program(experiment, task, mapping):
     numbers = tf.zeros([members], tf.int32)
 
     def whole(thetas, begun, slots, numbers, seed, number):
-        problems, noise = estimator.draw(begun, seed, 0, number)
+        problems, noise = outer_step.draw(experiment, begun, seed, 0, number, 0)
         batches = run.draw_batches(
             problems.seeds, begun.steps, estimator.outer_split
         )
