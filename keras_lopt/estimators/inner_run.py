@@ -6,6 +6,7 @@ filled by steps of all problems at once.
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -106,6 +107,12 @@ class InnerRun:
             use: self.task.draw_batches(seeds, steps, self.num_steps, split)
             for use, split in splits.items()
         }
+
+    @property
+    def state_bytes(self):
+        """Bytes of one problem's state."""
+        specs = tf.nest.flatten(self._state_specs)
+        return sum(spec.dtype.size * math.prod(spec.shape) for spec in specs)
 
     def blank_states(self, count):
         """`count` states of zeros: placeholders that step 0 replaces."""

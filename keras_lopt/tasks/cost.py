@@ -69,6 +69,17 @@ def task_cost(task):
     )
 
 
+def activations(task):
+    """Numbers that all operations of a task's loss put out, on one batch."""
+
+    def outputs(op):
+        if op.type in _FREE:
+            return 0
+        return sum(_size(t) for t in op.outputs if t.dtype.is_floating)
+
+    return graph_flops(loss_graph(task), outputs)
+
+
 def loss_graph(task, with_gradient=False):
     """The TensorFlow graph of a task's training loss on one batch.
 

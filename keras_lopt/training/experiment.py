@@ -230,6 +230,12 @@ class Experiment:
         return runs * self.estimator.steps_per_estimate
 
     @property
+    def bytes_per_outer_step(self):
+        """Of meta-gradients and losses, which replicas average."""
+        numbers = self.schedule.population * (self.theta_vector.size + 1)
+        return 4 * numbers * self.schedule.tasks_per_step
+
+    @property
     def inner_steps_per_scoring(self):
         """Inner steps of one scoring, over all tasks, members and replicas."""
         problems = self.schedule.population * self.schedule.score_problems

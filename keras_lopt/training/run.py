@@ -16,6 +16,7 @@ from keras_lopt.training.devices import (
     Replicas,
     cluster,
     make_strategy,
+    memory,
     warn_of_slow_tasks,
 )
 from keras_lopt.training.experiment import Experiment
@@ -182,10 +183,14 @@ class _Run:
             f"replicas with up to {replicas.parallel_calls} parallel calls"
         )
         if replicas.count > 1:
+            count = experiment.bytes_per_outer_step
+            seconds = replicas.exchange_seconds(count)
             self._say(
-                "each replica sends and receives "
-                f"{_bytes_per_step(experiment):,} bytes per outer step"
+                f"each replica sends and receives {count:,} bytes per outer "
+                f"step: {1e3 * seconds:.2g} ms, if at once"
             )
+        if not replicas.on_cpu:
+            self._say(_memory_text(experiment, replicas.count))
         self._say("compiling ...")
         with contextlib.ExitStack() as stack:
             if trainer.workers.is_chief:
@@ -195,6 +200,7 @@ class _Run:
 
     def _callbacks(self, signals):
         experiment, out_dir = self.trainer.experiment, self.out_dir
+        replicas = self.trainer.strategy.num_replicas_in_sync
         end, save = ends.EndOnSignal(signals), callbacks.Checkpoint
         if not self.trainer.workers.is_chief:
             # All have a part of the state that is saved.
@@ -209,7 +215,9 @@ class _Run:
             lock.KeepLock(self.lock),
             callbacks.CSVHistory(out_dir),
             callbacks.TensorBoard(
-                files.join(out_dir, "tensorboard"), config.operative_text()
+                files.join(out_dir, "tensorboard"),
+                config.operative_text(),
+                experiment.bytes_per_outer_step * (replicas > 1),
             ),
             callbacks.BestMember(
                 files.join(out_dir, "best.safetensors"), metadata
@@ -244,11 +252,13 @@ class _Run:
             raise SystemExit(128 + max(received))
 
 
-def _bytes_per_step(experiment):
-    """Bytes of meta-gradients and losses, which replicas average."""
-    per_member = experiment.theta_vector.size + 1
-    numbers = experiment.schedule.population * per_member
-    return 4 * numbers * experiment.schedule.tasks_per_step
+def _memory_text(experiment, replicas):
+    needed = memory.estimated(experiment, replicas)
+    states, step = (f"{count / 1e6:,.1f} MB" for count in needed)
+    return (
+        f"each replica needs about {states} for inner states, and up to {step} "
+        "more for a step"
+    )
 
 
 def _versions():

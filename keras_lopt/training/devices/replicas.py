@@ -7,6 +7,7 @@ checkpoint they are one nest of arrays with all members and pairs.
 import functools
 import math
 import os
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -99,6 +100,18 @@ class Replicas:
             return tf.nest.map_structure(tf.constant, own)
 
         return self.distribute(part)
+
+    def exchange_seconds(self, count, repeats=5):
+        """Least time of some sums of `count` bytes over the replicas.
+
+        All processes have to call this.
+        """
+        times = []
+        for _ in range(repeats + 1):  # The first one traces.
+            start = time.perf_counter()
+            self._sum(np.zeros(math.ceil(count / 4), np.int32))
+            times.append(time.perf_counter() - start)
+        return min(times[1:])
 
     def gather_bytes(self, contents):
         """What all replicas have, a list of bytes in their order.

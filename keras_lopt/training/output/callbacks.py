@@ -5,6 +5,7 @@ They read rows from the trainer's history, since Keras turns logs into floats.
 
 import json
 import os
+import sys
 
 import keras
 import tensorflow as tf
@@ -75,19 +76,24 @@ _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 class TensorBoard(keras.callbacks.Callback):
     """The history in TensorBoard, over generations.
 
-    Scalars are in groups: scores, selection, training, speed; of a mixture,
-    the score on each task and its share of the outer steps. The multipliers
+    Scalars are in groups: scores, selection, training, speed, machine (the
+    most memory that this process had so far, and the bytes that each replica
+    exchanges per outer step); of a mixture, the score on each task and its
+    share of the outer steps. The multipliers
     of the children are histograms, and the configuration is a text.
 
     Args:
         folder: Where the event files are.
         text: The configuration, or "".
+        bytes_per_step: What each replica exchanges per outer step; 0 where
+            there is one.
     """
 
-    def __init__(self, folder, text=""):
+    def __init__(self, folder, text="", bytes_per_step=0):
         super().__init__()
         self._folder = folder
         self._text = text
+        self._bytes_per_step = bytes_per_step
         self._writer = None
 
     def on_train_begin(self, logs=None):
@@ -112,6 +118,8 @@ class TensorBoard(keras.callbacks.Callback):
                     group = _GROUP_OF.get(name)
                     tag = f"{group}/{name}" if group else name
                     tf.summary.scalar(tag, value)
+            for name, value in self._machine().items():
+                tf.summary.scalar(f"machine/{name}", value)
             rows = self.model.child_rows
             if rows and "multiplier" in rows[0]:
                 multipliers = [row["multiplier"] for row in rows]
@@ -119,6 +127,18 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self._writer.close()
+
+    def _machine(self):
+        found = {}
+        if sys.platform != "win32":
+            import resource  # Windows does not have it.
+
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            unit = 2**20 if sys.platform == "darwin" else 2**10
+            found["peak_memory_mb"] = peak / unit
+        if self._bytes_per_step:
+            found["bytes_per_outer_step"] = self._bytes_per_step
+        return found
 
 
 class BestMember(keras.callbacks.Callback):

@@ -1,6 +1,7 @@
 """Outer steps and scorings lower to XLA programs that a TPU could run."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
@@ -17,18 +18,11 @@ from tests import tiny
 
 #: All ops that docs/distribution.md lists.
 DOCUMENTED = set(
-    """
-    abs add and atan2 bitcast-convert broadcast call cbrt ceil clamp compare
-    concatenate conditional constant convert convolution copy cosine
-    custom-call divide dot dynamic-slice dynamic-update-slice erf
-    exponential exponential-minus-one floor gather get-tuple-element iota
-    is-finite log log-plus-one logistic map maximum minimum multiply negate
-    not or pad parameter power reduce reduce-precision reduce-window
-    remainder reshape reverse rng-bit-generator round-nearest-afz
-    round-nearest-even rsqrt scatter select select-and-scatter
-    set-dimension-size shift-left shift-right-arithmetic shift-right-logical
-    sign sine slice sort sqrt subtract tan tanh transpose tuple while xor
-    """.split()
+    (pathlib.Path(__file__).parents[3] / "docs" / "distribution.md")
+    .read_text(encoding="utf-8")
+    .partition("```text\n")[2]
+    .partition("```")[0]
+    .split()
 )
 #: A task of each kind of model; all families: bin/test_faults --programs.
 KINDS = ("conv_pooling",)

@@ -114,10 +114,21 @@ class TestTensorBoard:
         scalars = self.read(tmp_path)
         assert set(self.TAGS) <= set(scalars)
         for tag, series in scalars.items():
-            name = tag.rpartition("/")[2]
+            group, _, name = tag.rpartition("/")
+            if group == "machine":
+                continue
             assert series == [
                 (g, pytest.approx(row(g)[name], rel=1e-6)) for g in range(3)
             ]
+
+    def test_what_the_machine_does_is_there(self, tmp_path):
+        callback = callbacks.TensorBoard(str(tmp_path), bytes_per_step=4400)
+        played(callback, stand_in(), [0, 1])
+        found = self.read(tmp_path)
+        sent = found["machine/bytes_per_outer_step"]
+        assert sent == [(0, 4400.0), (1, 4400.0)]
+        memory = [value for _, value in found["machine/peak_memory_mb"]]
+        assert 100.0 < memory[0] <= memory[1] < 1e6
 
     def test_multipliers_and_the_configuration_are_there(self, tmp_path):
         callback = callbacks.TensorBoard(str(tmp_path), "a.b = 1\nc.d = 2")
