@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_lopt.checks import check_integer, check_numbers
+from keras_lopt.checks import check_choice, check_integer, check_numbers
 from keras_lopt.tasks import registry
 from keras_lopt.tasks.cost import task_cost
 from keras_lopt.tasks.task import Task
@@ -35,6 +35,9 @@ class Mixture:
         tasks: One or more `Task`s with different names.
         weights: One positive number per task: its share of the time and of the
             score. Default: all are equal.
+        shares_of: "time", or "steps": weights are shares of the outer steps
+            instead. Large tasks cost many times as much as small ones, and
+            with equal shares of the time are hardly ever trained on.
 
     Attributes:
         weights: [t], with sum 1.
@@ -49,14 +52,19 @@ class Mixture:
     """
 
     def __init__(
-        self, tasks: Sequence[Task], weights: Sequence[float] | None = None
+        self,
+        tasks: Sequence[Task],
+        weights: Sequence[float] | None = None,
+        shares_of: str = "time",
     ):
         _check_tasks(tasks)
+        check_choice("shares_of", shares_of, ("time", "steps"))
         if weights is None:
             weights = (1.0,) * len(tasks)
         check_numbers("weights", weights, "(0, inf)", count=len(tasks))
         _warn_of_scales(tasks)
         self.tasks = tuple(tasks)
+        self.shares_of = shares_of
         self.weights = np.array(weights) / np.sum(weights)
 
     @classmethod
@@ -82,12 +90,14 @@ class Mixture:
     def shares(self):
         """[t] probabilities of the tasks in an outer step.
 
-        They are proportional to weight / cost, because weights are shares of
-        the *time*. Costs are counted: with measured ones, two runs with the
-        same seed would differ.
+        If weights are shares of the *time*, they are proportional to weight /
+        cost. Costs are counted: with measured ones, two runs with the same
+        seed would differ.
         """
         if len(self.tasks) == 1:
             return np.ones(1)
+        if self.shares_of == "steps":
+            return self.weights
         costs = np.array([task_cost(task).step for task in self.tasks])
         return self.weights / costs / np.sum(self.weights / costs)
 
@@ -109,10 +119,13 @@ class Mixture:
         """Everything that identifies this mixture, as JSON types."""
         if len(self.tasks) == 1:
             return self.tasks[0].describe()
-        return {
+        described = {
             "tasks": [task.describe() for task in self.tasks],
             "weights": self.weights.tolist(),
         }
+        if self.shares_of != "time":  # Older runs do not say it.
+            described["shares_of"] = self.shares_of
+        return described
 
 
 def _check_tasks(tasks):
@@ -158,6 +171,7 @@ def _warn_of_scales(tasks):
 def listed_mixture(
     configs: Sequence[tuple[str, dict]],
     weights: Sequence[float] | None = None,
+    shares_of: str = "time",
 ) -> Mixture:
     """A `Mixture` of tasks by their names and arguments.
 
@@ -165,7 +179,7 @@ def listed_mixture(
         configs: A list of (name, dict of arguments) as for `tasks.get`. Equal
             pairs become one task, compiled once, with the sum of their
             weights.
-        weights: As for `Mixture`.
+        weights, shares_of: As for `Mixture`.
 
     >>> from keras_lopt import tasks
     >>> mixture = tasks.listed_mixture(
@@ -190,7 +204,7 @@ def listed_mixture(
         key = repr((config[0], sorted(config[1].items())))
         total[key] = config, total.get(key, (None, 0.0))[1] + weight
     tasks = [registry.get(name, **kw) for (name, kw), _ in total.values()]
-    return Mixture(tasks, [weight for _, weight in total.values()])
+    return Mixture(tasks, [weight for _, weight in total.values()], shares_of)
 
 
 def sample_mixture(

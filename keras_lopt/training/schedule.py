@@ -24,6 +24,8 @@ class Schedule:
             is the mean over; default: the estimator's longest.
         hidden_score_horizons: More of them, that the rule is not told. With
             these, `score_horizons` may be ().
+        score_train_weight: Weight of the training losses in a score; the rest
+            is that of data that no gradient sees.
         redraw_every: Generations after which the scoring problems are drawn
             anew and everyone is scored again.
         outer_horizon: Outer steps that teachers plan with, where their rule
@@ -40,12 +42,14 @@ class Schedule:
     tasks_per_step: int = 1
     score_horizons: tuple[int, ...] | None = None
     hidden_score_horizons: tuple[int, ...] = ()
+    score_train_weight: float = 0.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
             if field.type is int:
                 check_integer(field.name, getattr(self, field.name), 1)
         check_number("averaging", self.averaging, "(0, 1]")
+        check_number("score_train_weight", self.score_train_weight, "[0, 1]")
         only_hidden = self.score_horizons == () != self.hidden_score_horizons
         if self.score_horizons is not None and not only_hidden:
             _check_horizons("score_horizons", self.score_horizons)

@@ -21,6 +21,9 @@ def scored(experiment, devices, members, generation):
     scores, train_losses = devices.score(
         members.averages, _fold_in([experiment.seed, 1], number)
     )
+    weight = np.float32(experiment.schedule.score_train_weight)
+    if weight:
+        scores = (1 - weight) * scores + weight * train_losses
     weights = experiment.mixture.weights.astype(np.float32)
     return dataclasses.replace(
         members,

@@ -49,6 +49,15 @@ def test_losses_on_unlike_scales_are_warned_of_once(small):
     Mixture([nats])
 
 
+def test_weights_may_be_shares_of_the_steps(small, large):
+    mixture = Mixture([small, large], (1.0, 3.0), shares_of="steps")
+    assert mixture.shares.tolist() == mixture.weights.tolist() == [0.25, 0.75]
+    assert mixture.describe()["shares_of"] == "steps"
+    assert "shares_of" not in Mixture([small, large], (1.0, 3.0)).describe()
+    with pytest.raises(ValueError, match="`shares_of` must be"):
+        Mixture([small, large], shares_of="cost")
+
+
 def test_weights_are_shares_of_the_time(small, large):
     costs = [tasks.task_cost(task).step for task in (small, large)]
     assert costs[1] > 3 * costs[0]

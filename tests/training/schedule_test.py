@@ -32,6 +32,13 @@ def test_refuses_rates_outside_0_to_1(value):
         Schedule(averaging=value)
 
 
+@pytest.mark.parametrize("value", [1.1, -0.1, "0.1", None, True])
+def test_refuses_train_weights_that_are_no_share(value):
+    message = r"`score_train_weight` must be a finite number in \[0, 1\]"
+    with pytest.raises(ValueError, match=message):
+        Schedule(score_train_weight=value)
+
+
 @pytest.mark.parametrize("value", [(0,), (20.0,), 20, ("20",)])
 @pytest.mark.parametrize("name", ["score_horizons", "hidden_score_horizons"])
 def test_refuses_horizons_that_are_none(name, value):

@@ -291,3 +291,13 @@ def test_bfloat16_scores_are_those_of_float32_within_rounding():
         losses[policy] = trainer.members.scores
     differences = np.abs(losses["mixed_bfloat16"] - losses["float32"])
     assert 0.0 < np.max(differences) < 0.05
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_score_may_be_of_training_losses(weight):
+    schedule = dataclasses.replace(tiny.SCHEDULE, score_train_weight=weight)
+    trainer = PopulationTrainer(tiny.experiment(schedule=schedule))
+    trainer.fit(generations=0)
+    members = trainer.members
+    are_equal = np.array_equal(members.scores, members.train_losses)
+    assert are_equal == (weight == 1.0)
