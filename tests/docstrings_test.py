@@ -88,7 +88,7 @@ def test_the_example_runs(name, all_examples, tmp_path, monkeypatch):
     test = all_examples[f"{found.__module__}.{found.__qualname__}"]
     test.globs = {}  # As for a reader: only what the example imports.
     report = []
-    doctest.DocTestRunner().run(test, out=report.append)
+    doctest.DocTestRunner(verbose=False).run(test, out=report.append)
     assert report == []
 
 
