@@ -50,10 +50,11 @@ class Schedule:
                 check_integer(field.name, getattr(self, field.name), 1)
         check_number("averaging", self.averaging, "(0, 1]")
         check_number("score_train_weight", self.score_train_weight, "[0, 1]")
-        only_hidden = self.score_horizons == () != self.hidden_score_horizons
-        if self.score_horizons is not None and not only_hidden:
+        has_hidden = self.hidden_score_horizons != ()
+        may_be_empty = self.score_horizons == () and has_hidden
+        if self.score_horizons is not None and not may_be_empty:
             _check_horizons("score_horizons", self.score_horizons)
-        if self.hidden_score_horizons != ():
+        if has_hidden:
             _check_horizons("hidden_score_horizons", self.hidden_score_horizons)
 
 

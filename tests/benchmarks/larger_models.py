@@ -71,22 +71,18 @@ COLUMNS = (
 
 def measured(trainee, rates):
     """The best of some rates: its rate, smoothed losses, test loss, seconds."""
-    runs = {}
+    trainee.train(0, rates[0])  # Compiles.
+    runs, seconds = {}, []
     for rate in rates:
         start = time.perf_counter()
-        curve = trainee.train(0, rate)
-        seconds = time.perf_counter() - start
-        losses = smooth(curve.train_losses)
-        runs[rate] = losses, curve.test_loss, seconds
-    if len(rates) == 1:  # The first run compiled.
-        start = time.perf_counter()
-        trainee.train(0, rates[0])
-        seconds = time.perf_counter() - start
-        runs = {rates[0]: (*runs[rates[0]][:2], seconds)}
-    finite = {k: v for k, v in runs.items() if np.isfinite(v[0][-1])}
-    best = min(finite, key=lambda rate: finite[rate][0][-1])
-    seconds = [run[2] for run in runs.values()]
-    return best, *runs[best][:2], float(np.median(seconds))
+        runs[rate] = trainee.train(0, rate)
+        seconds.append(time.perf_counter() - start)
+    losses = {rate: smooth(run.train_losses) for rate, run in runs.items()}
+    final = {
+        rate: np.nan_to_num(v[-1], nan=np.inf) for rate, v in losses.items()
+    }
+    best = min(final, key=final.get)
+    return best, losses[best], runs[best].test_loss, float(np.median(seconds))
 
 
 def trainees(task, steps, source):
@@ -120,15 +116,9 @@ def main():
         task = tasks.get(family, **config)
         for name, trainee, rates in trainees(task, steps, args.source):
             rate, losses, test_loss, seconds = measured(trainee, rates)
-            rows.append(
-                dict(
-                    zip(
-                        COLUMNS,
-                        (model, task.num_params, name, rate, steps, seconds)
-                        + (float(losses[-1]), test_loss),
-                    )
-                )
-            )
+            about = model, task.num_params, name, rate, steps, seconds
+            values = *about, float(losses[-1]), test_loss
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
             print(rows[-1], flush=True)
             label = name if rate is None else f"{name}, {rate:.2g}"
             done = np.arange(1, steps + 1)

@@ -79,8 +79,8 @@ class TensorBoard(keras.callbacks.Callback):
     Scalars are in groups: scores, selection, training, speed, machine (the
     most memory that this process had so far, and the bytes that each replica
     exchanges per outer step); of a mixture, the score on each task and its
-    share of the outer steps. The multipliers
-    of the children are histograms, and the configuration is a text.
+    share of the outer steps. The multipliers of the children are histograms,
+    and the configuration is a text.
 
     Args:
         folder: Where the event files are.
