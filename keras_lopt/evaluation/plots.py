@@ -1,38 +1,30 @@
 """Plots of an evaluation and of a population's history."""
 
-import functools
 import textwrap
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 
-OURS, ADAM, GRAY = "#c2410c", "#1d4ed8", "#9ca3af"
-CONTROLS = ("#15803d", "#7c3aed", "#0e7490", "#a16207", "#be185d", "#475569")
+from keras_lopt.pictures import (
+    ADAM,
+    CONTROLS,
+    GRAY,
+    OURS,
+    plot_family,
+    styled,
+)
 
-_STYLE = {
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e5e7eb",
-    "font.size": 10,
-    "legend.frameon": False,
-    "figure.dpi": 130,
-}
-
-
-def _styled(plot):
-    """A function whose figures have our style; other figures keep theirs."""
-
-    @functools.wraps(plot)
-    def styled(*args, **kwargs):
-        with plt.rc_context(_STYLE):
-            return plot(*args, **kwargs)
-
-    return styled
+__all__ = [
+    "plot_curves",
+    "plot_family",
+    "plot_history",
+    "plot_rate_curves",
+    "plot_runs",
+]
 
 
-@_styled
+@styled
 def plot_curves(comparison):
     """Training curves of a `Comparison`: ours and Adam's, tuned or not."""
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
@@ -54,7 +46,7 @@ def plot_curves(comparison):
     return figure
 
 
-@_styled
+@styled
 def plot_history(history, controls, adam_loss=None, is_log=None):
     """The best, median and worst scores of a population, and its controls.
 
@@ -125,58 +117,7 @@ def plot_history(history, controls, adam_loss=None, is_log=None):
     return figure
 
 
-@_styled
-def plot_family(members, best):
-    """The family tree of a population: who descends from whom.
-
-    Args:
-        members: Columns of a members.csv, one entry per child.
-        best: The id of the member whose ancestors are drawn bold.
-    """
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    numbers = {int(i): n for n, i in enumerate(members["id"])}
-    parents = [numbers.get(int(i)) for i in members["parent"]]
-    generations, scores = members["generation"], members["score"]
-    accepted = members["accepted"] > 0
-
-    def draw(lines, color, width, label):
-        """One line from a parent to its child for each of `lines`."""
-        ends = [(parents[n], n) for n in lines if parents[n] is not None]
-        axes.plot(
-            _broken_line(generations, ends),
-            _broken_line(scores, ends),
-            color=color,
-            lw=width,
-            label=label,
-        )
-
-    axes.scatter(
-        generations[~accepted],
-        scores[~accepted],
-        color=GRAY,
-        s=4,
-        label="children that were not accepted",
-    )
-    draw(np.flatnonzero(accepted), ADAM, 0.6, "accepted children")
-    line, number = [], numbers.get(int(best))
-    while number is not None:
-        line.append(number)
-        number = parents[number]
-    draw(line, OURS, 2.0, "ancestors of the best member")
-    low, high = np.nanpercentile(scores, [0, 90])
-    margin = 0.05 * (high - low) + 1e-6
-    axes.set_ylim(low - margin, high + margin)
-    axes.set(xlabel="generation", ylabel="score (lower is better)")
-    axes.legend(fontsize=8)
-    return figure
-
-
-def _broken_line(values, ends):
-    """Coordinates of lines from `ends[i][0]` to `ends[i][1]`, with gaps."""
-    return np.ravel([(values[a], values[b], np.nan) for a, b in ends])
-
-
-@_styled
+@styled
 def plot_runs(histories, adam_loss):
     """The training losses of the best members of several runs.
 
@@ -208,7 +149,7 @@ def plot_runs(histories, adam_loss):
     return figure
 
 
-@_styled
+@styled
 def plot_rate_curves(title, lines, baselines):
     """Smoothed losses of a task: ours, and baselines with their best rates.
 

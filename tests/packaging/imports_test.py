@@ -31,6 +31,7 @@ ALLOWED = {
     "extras": set(),
     "run_texts": set(),
     "quiet": set(),
+    "pictures": set(),  # of a run's callbacks and of evaluations
     "registration": {"optimizers", "quiet"},  # when Keras is there
     "checks": set(),  # for every part that has settings
     "rules": {"checks"},
@@ -47,6 +48,7 @@ ALLOWED = {
         "estimators",
         "extras",
         "optimizers",
+        "pictures",
         "population",
         "rules",
         "run_texts",
@@ -59,6 +61,7 @@ ALLOWED = {
         "estimators",  # Meta-training is measured.
         "extras",
         "optimizers",
+        "pictures",
         "population",
         "rules",
         "run_texts",

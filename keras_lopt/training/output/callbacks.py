@@ -3,11 +3,13 @@
 They read rows from the trainer's history, since Keras turns logs into floats.
 """
 
+import io
 import json
 import os
 import sys
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_lopt import checkpoints
@@ -80,7 +82,7 @@ class TensorBoard(keras.callbacks.Callback):
     most memory that this process had so far, and the bytes that each replica
     exchanges per outer step); of a mixture, the score on each task and its
     share of the outer steps. The multipliers of the children are histograms,
-    and the configuration is a text.
+    the configuration is a text, and at the end the family tree is an image.
 
     Args:
         folder: Where the event files are.
@@ -126,6 +128,14 @@ class TensorBoard(keras.callbacks.Callback):
                 tf.summary.histogram("selection/multipliers", multipliers)
 
     def on_train_end(self, logs=None):
+        state = self.model.state
+        if state.children:
+            with (
+                files.os_errors("written", self._folder),
+                self._writer.as_default(step=state.generation),
+            ):
+                tree = tf.io.decode_png(_family_tree(state), channels=3)
+                tf.summary.image("selection/family_tree", tree[None])
         self._writer.close()
 
     def _machine(self):
@@ -139,6 +149,16 @@ class TensorBoard(keras.callbacks.Callback):
         if self._bytes_per_step:
             found["bytes_per_outer_step"] = self._bytes_per_step
         return found
+
+
+def _family_tree(state):
+    """The family tree of a `PopulationState`'s best member, a PNG."""
+    from keras_lopt import pictures  # matplotlib, which takes its time.
+
+    text = io.StringIO(records.unpacked_csv(state.children))
+    members = np.genfromtxt(text, delimiter=",", names=True, ndmin=1)
+    best = state.history[-1]["best_id"]
+    return pictures.png(pictures.plot_family(members, best))
 
 
 class BestMember(keras.callbacks.Callback):

@@ -146,6 +146,16 @@ class TestTensorBoard:
         )
         ((step, bins),) = found["selection/multipliers"]
         assert step == 1 and bins[:, 2].sum() == 2
+        assert "selection/family_tree" not in found  # Nobody has a child.
+
+    def test_the_family_tree_is_an_image_at_the_end(self, tmp_path):
+        played(callbacks.TensorBoard(str(tmp_path)), stand_in(3), [3])
+        ((step, image),) = self.read(tmp_path)["selection/family_tree"]
+        width, height, content = image
+        pixels = tf.io.decode_png(content).numpy()
+        assert step == 3
+        assert pixels.shape == (int(height), int(width), 3)
+        assert 0.5 < np.mean(pixels == 255) < 0.99
 
 
 class TestBestMember:

@@ -37,7 +37,13 @@ def stand_in(generation=0, **attributes):
 def child_rows(generation):
     """Rows of two children per generation; generation 0 has none."""
     return [
-        {"generation": generation, "id": 2 * generation + i, "accepted": i}
+        {
+            "generation": generation,
+            "id": 2 * generation + i,
+            "parent": 2 * generation + i - 2,
+            "score": 2.0 - 0.1 * generation,
+            "accepted": i,
+        }
         for i in range(2 if generation else 0)
     ]
 
@@ -45,6 +51,7 @@ def child_rows(generation):
 def state_of(generation):
     """A state after `generation`, as far as callbacks look at it."""
     return types.SimpleNamespace(
+        generation=generation,
         seconds=0.5 * generation,
         history=[row(g) for g in range(generation + 1)],
         children=[
