@@ -10,7 +10,7 @@ import math
 
 import tensorflow as tf
 
-from keras_lopt.checks import check_integer
+from keras_lopt.checks import check_choice, check_integer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,14 +80,20 @@ class LogUniform(Horizon):
 
     Args:
         low, high: Shortest and longest horizon, in inner steps.
+        shares_of: "problems", or "steps": each octave has the same share of
+            the inner steps instead. Where problems of 100 steps are only as
+            frequent as those of 2,000, these have most of the steps.
     """
 
     low: int
     high: int
+    shares_of: str = dataclasses.field(default="problems", kw_only=True)
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            check_integer(field.name, getattr(self, field.name), 1)
+        check_choice("shares_of", self.shares_of, ("problems", "steps"))
+        for name, value in dataclasses.asdict(self).items():
+            if name != "shares_of":
+                check_integer(name, value, 1)
         if self.low > self.high:
             raise ValueError(
                 "`low` must be <= `high`, the longest horizon. "
@@ -107,14 +113,23 @@ class LogUniform(Horizon):
         return float(self.high)
 
     def sample(self, seed, outer_step, multiple):
-        high = tf.math.log(self._high(outer_step))
-        exponent = tf.random.stateless_uniform(
-            (), seed, math.log(self.low), high, alg="philox"
-        )
-        pieces = tf.cast(tf.round(tf.exp(exponent) / multiple), tf.int32)
+        high = self._high(outer_step)
+        if self.shares_of == "steps":
+            # Uniform inverses: a density that falls by another factor of the
+            # horizon, which is the number of steps of a problem.
+            drawn = 1.0 / _uniform(seed, 1.0 / self.low, 1.0 / high)
+        else:
+            drawn = tf.exp(
+                _uniform(seed, math.log(self.low), tf.math.log(high))
+            )
+        pieces = tf.cast(tf.round(drawn / multiple), tf.int32)
         return multiple * tf.clip_by_value(
             pieces, self.low // multiple, self.high // multiple
         )
+
+
+def _uniform(seed, low, high):
+    return tf.random.stateless_uniform((), seed, low, high, alg="philox")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,17 @@ def test_log_uniform_horizons_have_as_many_in_each_octave():
     np.testing.assert_allclose(shares / len(drawn), 0.25, atol=0.04)
 
 
+def test_each_octave_has_as_many_of_the_steps():
+    drawn = samples(LogUniform(100, 1600, shares_of="steps"), count=8000)
+    assert drawn.min() >= 100 and drawn.max() <= 1600
+    octaves = np.log2(drawn / 100)
+    steps, _ = np.histogram(octaves, bins=4, range=(0, 4), weights=drawn)
+    np.testing.assert_allclose(steps / np.sum(drawn), 0.25, atol=0.04)
+    message = "`shares_of` must be .*'problems'.*'steps'.*'time'"
+    with pytest.raises(ValueError, match=message):
+        LogUniform(100, 200, shares_of="time")
+
+
 def test_growing_horizons_start_at_the_shortest_and_end_log_uniform():
     horizon = Growing(100, 1600, outer_steps=40)
     assert set(samples(horizon, 0, count=50)) == {100}
