@@ -73,6 +73,9 @@ class Estimator:
             normalized loss, which still has a gradient where the loss is below
             1% of chance.
         log_floor: Of "log_loss", in units of the normalized loss.
+        log_ceiling: Of "log_loss": larger normalized losses count as this;
+            default: the task's ceiling, which is 2 for most. Above it nothing
+            tells an optimizer that overfits from one that overfits more.
         end_weight: Share of the weight of losses, from 0 to 1, that is on the
             end of a problem, where the rule is told its horizon: most of it on
             the last tenth. 0 rewards fast progress, more of it what a training
@@ -98,6 +101,7 @@ class Estimator:
     normalize: bool = False
     difference_clip: float = 3.0
     log_floor: float = LOG_FLOOR
+    log_ceiling: float | None = None
     end_weight: float = 0.0
 
     name: ClassVar[str] = ""
@@ -109,6 +113,8 @@ class Estimator:
             check_number(field, getattr(self, field), "(0, inf)")
         if self.mapping is not None:
             check_mapping(self.mapping)
+        if self.log_ceiling is not None:
+            check_number("log_ceiling", self.log_ceiling, "(0, inf)")
         check_number("hidden", self.hidden, "[0, 1]")
         check_number("train_weight", self.train_weight, "[0, 1]")
         check_number("end_weight", self.end_weight, "[0, 1]")
@@ -185,6 +191,7 @@ class Estimator:
             mapping=self.mapping or ("vectorized" if vectorizes else "map"),
             outer_loss=self.outer_loss,
             log_floor=self.log_floor,
+            log_ceiling=self.log_ceiling,
             end_weight=self.end_weight,
         )
 

@@ -5,6 +5,7 @@ keeps one problem in cache and works for every Keras model. An accelerator is
 filled by steps of all problems at once.
 """
 
+import dataclasses
 import functools
 import math
 from typing import Any, NamedTuple
@@ -30,6 +31,20 @@ def check_mapping(mapping):
     check_choice("mapping", mapping, MAPPINGS)
 
 
+def log_loss(task, loss, floor=LOG_FLOOR, ceiling=None):
+    """The outer loss "log_loss" of a task's losses.
+
+    Args:
+        task: A `tasks.Task`.
+        loss: Tensor of losses.
+        floor, ceiling: `log_floor` and `log_ceiling` of `InnerRun`.
+    """
+    normalizer = task.normalizer
+    if ceiling is not None:
+        normalizer = dataclasses.replace(normalizer, ceiling=ceiling)
+    return tf.math.log(floor + normalizer(loss))
+
+
 class InnerState(NamedTuple):
     """Where an inner run is. Leaves may have leading axes of problems."""
 
@@ -53,6 +68,8 @@ class InnerRun:
         outer_loss: "loss", as the task bounds it, or "log_loss", the log of
             `log_floor` + that.
         log_floor: A normalized loss far below this counts as 0 in the log.
+        log_ceiling: A normalized loss above this counts as this in the log;
+            default: the task's ceiling.
         end_weight: Share of the weight of a problem's losses, from 0 to 1, that
             is on the end of the problem, where the rule is told its horizon.
             The weights of a whole problem have a mean of 1.
@@ -68,6 +85,7 @@ class InnerRun:
         outer_loss="loss",
         log_floor=LOG_FLOOR,
         end_weight=0.0,
+        log_ceiling=None,
     ):
         check_mapping(mapping)
         if mapping == "vectorized" and not task.vectorizes:
@@ -84,6 +102,7 @@ class InnerRun:
         self.outer_loss = outer_loss
         self.log_floor = log_floor
         self.end_weight = end_weight
+        self.log_ceiling = log_ceiling
         self.theta_vector = ThetaVector(rule)
 
     def draw_batches(self, seeds, steps, outer_split):
@@ -274,10 +293,9 @@ class InnerRun:
         return tf.where(horizon > 0, weight, 1.0)
 
     def _bounded(self, loss):
-        bounded = self.task.bounded(loss)
-        if self.outer_loss == "log_loss":
-            return tf.math.log(self.log_floor + bounded)
-        return bounded
+        if self.outer_loss != "log_loss":
+            return self.task.bounded(loss)
+        return log_loss(self.task, loss, self.log_floor, self.log_ceiling)
 
     def _step(self, theta, state, batch, seed, horizon, step):
         """One inner step. The loss is the one before the step."""

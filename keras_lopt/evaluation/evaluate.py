@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_lopt import __version__, checkpoints
-from keras_lopt.estimators.inner_run import LOG_FLOOR
+from keras_lopt.estimators.inner_run import LOG_FLOOR, log_loss
 from keras_lopt.evaluation import comparison as comparisons
 from keras_lopt.evaluation import plots, report
 from keras_lopt.evaluation.comparison import Benchmark
@@ -151,12 +151,15 @@ def _adam_score(result, task, metadata):
     estimator = metadata.get("experiment", {}).get("estimator", {})
     if estimator.get("outer_loss") != "log_loss":
         return result.row("mean_train_loss")["adam"]
+    bounds = (
+        estimator.get("log_floor", LOG_FLOOR),
+        estimator.get("log_ceiling"),
+    )
     means = []
     for curves in result.adam.values():
         losses = np.stack([curve.train_losses for curve in curves])
-        bounded = np.asarray(task.bounded(losses.astype(np.float32)))
-        floor = estimator.get("log_floor", LOG_FLOOR)
-        means.append(float(np.mean(np.log(floor + bounded))))
+        losses = log_loss(task, losses.astype(np.float32), *bounds)
+        means.append(float(np.mean(losses)))
     return min(means)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_lopt import rules, tasks
 from keras_lopt.estimators import PES, InnerRun
+from keras_lopt.estimators.inner_run import log_loss
 from keras_lopt.tasks import Task, datasets
 from tests import small_rules
 
@@ -220,6 +221,18 @@ def test_the_end_of_a_run_has_a_weight_of_its_own(
     assert weights.sum(axis=0).max() < 1.01
     half = losses(0.5, told)
     np.testing.assert_allclose(half, 0.5 * (plain + weighted), rtol=1e-5)
+
+
+def test_log_losses_have_a_floor_and_a_ceiling(task):
+    losses = tf.constant([0.0, 1.0, 7.0, 1e9, np.inf, np.nan])
+    unit, most = task.normalizer.unit, task.normalizer.ceiling
+    assert unit < 7.0 / most
+    found = log_loss(task, losses, 0.1)
+    expected = np.log(0.1 + np.array([0.0, 1.0 / unit, *[most] * 4]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    found = log_loss(task, losses, 0.1, ceiling=50.0)
+    expected = np.log(0.1 + np.array([0.0, 1.0 / unit, 7.0 / unit, *[50] * 3]))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_an_unknown_split_is_refused(tiny_rule, task):
