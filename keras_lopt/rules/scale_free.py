@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from keras import ops
 
-from keras_lopt.checks import check_number, check_numbers
+from keras_lopt.checks import check_integer, check_number, check_numbers
 from keras_lopt.rules.base import Rule
 from keras_lopt.rules.hyperparameters import (
     check_counts,
@@ -42,12 +42,16 @@ LAST_FRACTION = 1.1
 NOT_SEEN = -1.0
 #: Decay of the running mean of the training loss.
 LOSS_DECAY = 0.9
+#: Decays of a tensor's memory; with more of it, they repeat.
+MEMORY_DECAYS = (0.9, 0.97, 0.99)
 #: Odd features of an entry.
 NUM_ODD = 9
 #: Kinds of tensors: scalars and vectors, matrices, and what has more axes.
 NUM_KINDS = 3
 #: Inputs of a layer up to which it counts as narrow.
 NARROW = 24.0
+#: Matrices of a shallow model.
+SHALLOW = 3.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
 #: a cosine, a ratio, the kind, the size, and the part that has a gradient.
 NUM_OF_TENSOR = 3 + 2 + NUM_KINDS + 2
@@ -106,6 +110,11 @@ class ScaleFreeRule(Rule):
             model's numbers of tensors and of parameters, and on means of all
             its tensors' features too: models of many layers need shorter
             steps than those of one.
+        step_memory: Numbers that each tensor remembers for its step size, as
+            the recurrent networks of VeLO [Metz et al. 2022, arXiv 2211.09760]
+            and Celo do: running means of more outputs (tanh) of the step
+            sizes' MLP, which are features of the tensor at its next step. What
+            one step says of whether steps are too long is mostly noise.
         loss_features: Whether `out` depends on the training loss in units of
             its first and of its least value; the signal is required then. A
             loss that is not positive is passed over.
@@ -125,6 +134,10 @@ class ScaleFreeRule(Rule):
             [Yang et al. 2021, arXiv 2203.03466]. Of the inputs those count
             that there is a gradient for: few rows of an embedding, and few
             pixels of a handwritten digit.
+        depth_exponent: Steps of all tensors are longer by
+            (matrices / 3)^-depth_exponent, for the number of the model's
+            matrices and tensors of more axes: what they change of an output
+            adds up.
     """
 
     hidden_units: int = 8
@@ -138,20 +151,24 @@ class ScaleFreeRule(Rule):
     first_scale: bool = True
     done_features: bool = True
     model_features: bool = False
+    step_memory: int = 0
     loss_features: bool = False
     pull: bool = False
     gates_see_tensor: bool = False
     shared_controller: bool = False
     by_horizon: bool = False
     width_exponent: float = 0.0
+    depth_exponent: float = 0.0
 
     optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
 
     def __post_init__(self):
         check_counts(self, "hidden_units", "step_hidden_units")
+        check_integer("step_memory", self.step_memory, 0)
         check_positive(self, "step_mult")
         check_number("exp_mult", self.exp_mult, "[0, inf)")
         check_number("width_exponent", self.width_exponent, "[0, 1]")
+        check_number("depth_exponent", self.depth_exponent, "[0, 1]")
         check_numbers("momentum_decays", self.momentum_decays, "[0, 1)", 3)
         check_numbers(
             "second_moment_decays", self.second_moment_decays, "[0, 1)", 2
@@ -182,7 +199,8 @@ class ScaleFreeRule(Rule):
     @property
     def _sizes(self):
         """Of the layers of both MLPs, that of the gates and of the step."""
-        tensor = NUM_OF_TENSOR + 2 * self.done_features + 2 * self.loss_features
+        tensor = NUM_OF_TENSOR + self.step_memory
+        tensor += 2 * self.done_features + 2 * self.loss_features
         context = NUM_TIMES + tensor * self.gates_see_tensor
         if self.is_odd:
             gates = [NUM_ODD + 1 + context, self.hidden_units, NUM_ODD]
@@ -191,7 +209,8 @@ class ScaleFreeRule(Rule):
         inputs = NUM_TIMES + tensor
         if self.model_features:
             inputs += NUM_OF_MODEL + tensor
-        step = [inputs, self.step_hidden_units, 1 + self.pull]
+        outputs = 1 + self.pull + self.step_memory
+        step = [inputs, self.step_hidden_units, outputs]
         return gates, step
 
     def theta_shapes(self):
@@ -249,6 +268,8 @@ class ScaleFreeRule(Rule):
             "active": _zeros(1, count),
             "first_rms": NOT_SEEN + _zeros(count),
         }
+        if self.step_memory:
+            slots["memory"] = _zeros(count, self.step_memory)
         if self.loss_features:
             leaves = ("count", "mean", "first", "least")
             slots["loss"] = {leaf: _zeros() for leaf in leaves}
@@ -277,7 +298,12 @@ class ScaleFreeRule(Rule):
         step_features = features
         if self.model_features:
             step_features = _beside_model(params, features)
-        steps, pulls = self._steps(theta, times, step_features, scale, growth)
+        out = self._controls(theta, times, step_features)
+        steps, pulls = self._steps(out, scale, growth)
+        if self.step_memory:
+            new["memory"] = _remembered(
+                slots["memory"], out[:, -self.step_memory :]
+            )
         factors = inverse_root(means[-NUM_ODD:] + TINY)
         if self.gates_see_tensor:
             times = _beside(times, features)
@@ -362,6 +388,9 @@ class ScaleFreeRule(Rule):
         scale, growth = self._scales(theta, kinds, first, rms)
         if self.width_exponent:
             scale = scale * _width_factors(params, active, self.width_exponent)
+        if self.depth_exponent:
+            matrices = max(sum(len(p.shape) > 1 for p in params), 1)
+            scale = scale * (matrices / SHALLOW) ** -self.depth_exponent
         active = ops.log(ops.maximum(active, LEAST_ACTIVE))
         momenta = (short_momentum, momentum, long_momentum)
         features = [
@@ -380,6 +409,8 @@ class ScaleFreeRule(Rule):
                 slots["loss"], signals["train_loss"]
             )
             features += [ops.broadcast_to(f, rms.shape) for f in loss]
+        if self.step_memory:
+            features += ops.unstack(slots["memory"], axis=1)
         is_moved = ops.cast(long > TINY, "float32")
         features = ops.stack(features, axis=1)
         return new, features, scale * is_moved, growth * is_moved
@@ -396,15 +427,19 @@ class ScaleFreeRule(Rule):
         exponents = ops.sigmoid(4.0 * theta["exponents"] - 3.0)
         return first * ops.exp(ops.take(exponents, kinds) * growth), growth
 
-    def _steps(self, theta, times, features, scale, growth):
-        """Sizes of steps, and of the pulls in units of the parameter. [1, t]"""
+    def _controls(self, theta, times, features):
+        """What the step sizes' MLP has for each tensor. [t, outputs]"""
         count = features.shape[0]
         if self.shared_controller:
             features = ops.mean(features, axis=0, keepdims=True)
             features = ops.tile(features, (count, 1))
         inputs = _beside(times, features)
         hidden = ops.matmul(inputs, theta["step_w0"]) + theta["step_b0"]
-        out = ops.matmul(ops.tanh(hidden), theta["step_w1"]) + theta["step_b1"]
+        return ops.matmul(ops.tanh(hidden), theta["step_w1"]) + theta["step_b1"]
+
+    def _steps(self, out, scale, growth):
+        """Sizes of steps, and of the pulls in units of the parameter. [1, t]"""
+        out = out[:, : 1 + self.pull]
         sizes = self.step_mult * ops.exp(self.exp_mult * out)  # [t, 1 or 2]
         pulls = None
         if self.pull:
@@ -661,6 +696,13 @@ def _loss_features(slots, loss):
     features = [ops.where(count < 1.0, zero, feature) for feature in features]
     new = {"count": count, "mean": mean, "first": first, "least": least}
     return new, features
+
+
+def _remembered(memory, outputs):
+    """The memory [t, k] after outputs [t, k] of the step sizes' MLP."""
+    decays = np.resize(np.float32(MEMORY_DECAYS), outputs.shape[1])
+    decays = ops.convert_to_tensor(decays, dtype="float32")
+    return decays * memory + (1.0 - decays) * ops.tanh(outputs)
 
 
 def _log_ratio(x, y):

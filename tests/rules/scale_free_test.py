@@ -31,6 +31,7 @@ class NumpyScaleFree:
         self.active = 0.0
         self.first = None
         self.losses = []
+        self.memory = np.zeros(options.get("step_memory", 0))
 
     def mlp(self, prefix, x, activation):
         w0, b0, w1, b1 = (
@@ -100,6 +101,7 @@ class NumpyScaleFree:
             tensor.append(np.log(now / first))
         if on("loss_features"):
             tensor += self.loss_features(loss)
+        tensor += list(self.memory)
         self.scales = first, now, kind
         return tensor
 
@@ -120,6 +122,10 @@ class NumpyScaleFree:
             direction = np.sum(outputs * odd, axis=-1)
         inputs = np.concatenate([time, tensor, model])
         out = self.mlp("step_", inputs, np.tanh)
+        if count := on("step_memory", 0):
+            decays = np.array([0.9, 0.97, 0.99, 0.9][:count])
+            seen = np.tanh(out[-count:])
+            self.memory = decays * self.memory + (1 - decays) * seen
         size = 0.01 * np.exp(2 * out)
         a = 1 / (1 + np.exp(-(4 * self.theta["exponents"][kind] - 3)))
         scale = first ** (1 - a) * now**a if on("first_scale", True) else now
@@ -191,7 +197,11 @@ OPTIONS = {
     "loss_and_pull": {"loss_features": True, "pull": True},
     "gates": {"gates_see_tensor": True, "hidden_units": 5},
     "model": {"model_features": True, "loss_features": True},
+    "memory": {"model_features": True, "pull": True, "step_memory": 4},
 }
+
+#: Where a tensor's step depends on the other tensors.
+OF_MODEL = ("model", "memory")
 
 
 @pytest.mark.parametrize("horizon", [None, 15])
@@ -244,6 +254,20 @@ def test_one_controller_sees_the_mean_of_the_tensors(rng):
     np.testing.assert_allclose(sizes, sizes[0], rtol=1e-5)
     (deltas,) = run(own, theta, params, gradients[:1])
     assert np.ptp([rms(d) / rms(p) for d, p in zip(deltas, params)]) > 1e-3
+
+
+@pytest.mark.parametrize(
+    "shapes, factor",
+    [([(4, 3), (3,)] * 12, 0.5), ([(4, 3)], 3**0.5), ([(5,), ()], 3**0.5)],
+)
+def test_models_of_many_matrices_take_shorter_steps(rng, shapes, factor):
+    plain = rules.get("scale_free")
+    deep = rules.get("scale_free", depth_exponent=0.5)
+    theta, params = some_theta(plain), tensors(rng, shapes)
+    gradients = [tensors(rng, shapes)]
+    (expected,) = run(plain, theta, params, gradients)
+    (found,) = run(deep, theta, params, gradients)
+    assert_close([found], [[np.float32(factor) * d for d in expected]])
 
 
 @pytest.mark.parametrize("gradient_scale", [1e-8, 1e-4, 1e4])
@@ -371,7 +395,7 @@ def test_past_the_horizon_is_as_a_tenth_past_it():
 @pytest.mark.parametrize(
     "name, jit",
     [
-        *((name, False) for name in OPTIONS if name != "model"),
+        *((name, False) for name in OPTIONS if name not in OF_MODEL),
         ("plain", True),
         ("gates", True),
     ],
@@ -536,6 +560,9 @@ def test_no_tensors_are_no_obstacle():
         ({"exp_mult": -1.0}, r"`exp_mult` must be .*\[0, inf\).*=-1.0"),
         ({"is_odd": 1}, "`is_odd` must be True or False.*=1"),
         ({"pull": None}, "`pull` must be True or False.*=None"),
+        ({"step_memory": -1}, "`step_memory` must be an integer >= 0"),
+        ({"step_memory": True}, "`step_memory` must be an integer >= 0"),
+        ({"depth_exponent": 1.5}, r"`depth_exponent` must be .* in \[0, 1\]"),
     ],
 )
 def test_refuses_bad_hyperparameters(config, message):
