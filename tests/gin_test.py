@@ -31,6 +31,8 @@ EXPERIMENTS = {
     "tiny.gin": (League, Elitist, LogNormal),
     "mixture.gin": (League, Elitist, LogNormal),
     "general.gin": (League, Elitist, LogNormal),
+    "general_memory_told.gin": (League, Elitist, LogNormal),
+    "general_memory_untold.gin": (League, Elitist, LogNormal),
     "general_told.gin": (League, Elitist, LogNormal),
     "general_untold.gin": (League, Elitist, LogNormal),
     "general_controls.gin": (League, Elitist, LogNormal),
