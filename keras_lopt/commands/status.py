@@ -131,7 +131,8 @@ def warnings(status):
         age = duration(status.ages["history"])
         yield (
             f"nothing was written for {age}: it has stopped, by its time limit "
-            "or otherwise; the command that started it continues it"
+            "or otherwise; the command that started it continues it, after a "
+            "time limit with a higher one"
         )
 
 

@@ -23,7 +23,7 @@ class Rule:
     #: Signals that `update` uses if it gets them.
     optional_signals: ClassVar[tuple[str, ...]] = ()
     #: True for formulas that people designed (Adam, SGD). They serve as
-    #: baselines and in tests; self-training refuses them.
+    #: baselines and in tests, and none takes part in self-training.
     hand_designed: ClassVar[bool] = False
     #: Paths that imported weights may lack; theta is zero there.
     imported_optional: ClassVar[tuple[str, ...]] = ()
