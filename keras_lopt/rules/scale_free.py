@@ -50,6 +50,10 @@ NUM_ODD = 9
 NUM_KINDS = 3
 #: Inputs of a layer up to which it counts as narrow.
 NARROW = 24.0
+#: The largest floor of a table of embeddings.
+LARGEST_FLOOR = 1.0
+#: Inputs per output from which on a matrix may be a table of embeddings.
+TALL = 4.0
 #: Matrices of a shallow model.
 SHALLOW = 3.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
@@ -134,10 +138,18 @@ class ScaleFreeRule(Rule):
             [Yang et al. 2021, arXiv 2203.03466]. Of the inputs those count
             that there is a gradient for: few rows of an embedding, and few
             pixels of a handwritten digit.
-        depth_exponent: Steps of all tensors are longer by
-            (matrices / 3)^-depth_exponent, for the number of the model's
-            matrices and tensors of more axes: what they change of an output
-            adds up.
+        depth_exponent: Steps are shorter by (matrices / 3)^-depth_exponent in
+            models with more than three matrices, or tensors of more axes: what
+            they change of an output adds up.
+        settled_exponent: Steps are shorter by (RMS of the gradient / its
+            largest RMS so far)^settled_exponent. With 0 they ignore how large
+            gradients are, and go on along noise once the data are fitted; with
+            1 they would be proportional to them, as of gradient descent.
+        lookup_floor: Another least RMS, at most 1, of tables that batches look
+            up few rows of: in units of (share of rows without a gradient)^4 /
+            sqrt(number of rows with one). Tables are matrices with at least
+            four inputs per output. Keras's embeddings start at an RMS of 0.03,
+            far from what they become.
     """
 
     hidden_units: int = 8
@@ -159,6 +171,8 @@ class ScaleFreeRule(Rule):
     by_horizon: bool = False
     width_exponent: float = 0.0
     depth_exponent: float = 0.0
+    settled_exponent: float = 0.0
+    lookup_floor: float = 0.0
 
     optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
 
@@ -169,6 +183,8 @@ class ScaleFreeRule(Rule):
         check_number("exp_mult", self.exp_mult, "[0, inf)")
         check_number("width_exponent", self.width_exponent, "[0, 1]")
         check_number("depth_exponent", self.depth_exponent, "[0, 1]")
+        check_number("settled_exponent", self.settled_exponent, "[0, 1]")
+        check_number("lookup_floor", self.lookup_floor, "[0, inf)")
         check_numbers("momentum_decays", self.momentum_decays, "[0, 1)", 3)
         check_numbers(
             "second_moment_decays", self.second_moment_decays, "[0, 1)", 2
@@ -268,6 +284,8 @@ class ScaleFreeRule(Rule):
             "active": _zeros(1, count),
             "first_rms": NOT_SEEN + _zeros(count),
         }
+        if self.lookup_floor:
+            slots["active_rows"] = _zeros(1, count)
         if self.step_memory:
             slots["memory"] = _zeros(count, self.step_memory)
         if self.loss_features:
@@ -292,7 +310,7 @@ class ScaleFreeRule(Rule):
             groups, [group.means(_averaged, group.entries) for group in groups]
         )
         new, features, scale, growth = self._of_tensors(
-            theta, params, slots, means, signals
+            theta, grads, params, slots, means, signals
         )
         times = _time_features(signals)
         step_features = features
@@ -354,14 +372,14 @@ class ScaleFreeRule(Rule):
             groups.append(group)
         return groups
 
-    def _of_tensors(self, theta, params, slots, means, signals):
+    def _of_tensors(self, theta, grads, params, slots, means, signals):
         """What there is one of a tensor, from `means` of `_averaged`.
 
         Returns:
             New slots but `entries`; features [t, f]; scale and growth [t].
         """
-        active, product, long_momentum, *odd = ops.unstack(means)
-        square, short_momentum, momentum, param = odd[-4:]
+        active, product, long_momentum = ops.unstack(means[:-NUM_ODD])
+        square, short_momentum, momentum, param = ops.unstack(means[-4:])
         count = ops.cast(signals["step"], "float32") + 1.0
         mean_squares = moving_averages(
             self.second_moment_decays, slots["mean_squares"], square
@@ -385,12 +403,28 @@ class ScaleFreeRule(Rule):
         active = new["active"][0]
         active = active / _correction(self.second_moment_decays[0], count)
         kinds = [_kind(p.shape) for p in params]
-        scale, growth = self._scales(theta, kinds, first, rms)
+        floors = self._floors(theta, kinds)
+        if self.lookup_floor:
+            new["active_rows"] = moving_averages(
+                self.second_moment_decays[:1],
+                slots["active_rows"],
+                _active_rows(grads),
+            )
+            rows = new["active_rows"][0]
+            rows = rows / _correction(self.second_moment_decays[0], count)
+            tables = _natural_rms_of_tables(params, rows)
+            tables = ops.minimum(self.lookup_floor * tables, LARGEST_FLOOR)
+            floors = ops.maximum(floors, tables)
+        scale, growth = self._scales(theta, kinds, floors, first, rms)
         if self.width_exponent:
             scale = scale * _width_factors(params, active, self.width_exponent)
         if self.depth_exponent:
-            matrices = max(sum(len(p.shape) > 1 for p in params), 1)
+            matrices = sum(len(p.shape) > 1 for p in params)
+            matrices = max(matrices, SHALLOW)
             scale = scale * (matrices / SHALLOW) ** -self.depth_exponent
+        if self.settled_exponent:
+            settled = (short + TINY) / (new["largest_square"] + TINY)
+            scale = scale * settled ** (0.5 * self.settled_exponent)
         active = ops.log(ops.maximum(active, LEAST_ACTIVE))
         momenta = (short_momentum, momentum, long_momentum)
         features = [
@@ -415,11 +449,14 @@ class ScaleFreeRule(Rule):
         features = ops.stack(features, axis=1)
         return new, features, scale * is_moved, growth * is_moved
 
-    def _scales(self, theta, kinds, first, now):
-        """What steps are relative to, and log of now to first RMS. [t]"""
+    def _floors(self, theta, kinds):
+        """The least RMS of each tensor. [t]"""
         floors = ops.exp(2.0 * theta["floors"])
         floors = floors * ops.convert_to_tensor(self.floors, "float32")
-        floors = ops.take(floors, kinds)
+        return ops.take(floors, kinds)
+
+    def _scales(self, theta, kinds, floors, first, now):
+        """What steps are relative to, and log of now to first RMS. [t]"""
         first, now = ops.maximum(first, floors), ops.maximum(now, floors)
         growth = ops.log(now / first)
         if not self.first_scale:
@@ -641,6 +678,40 @@ def _width_factors(params, active, exponent):
     inputs = [_num_inputs(param) for param in params]
     narrow = ops.convert_to_tensor(np.float32(inputs) / NARROW, "float32")
     return ops.maximum(narrow * active, 1.0) ** -exponent
+
+
+def _is_tall(shape):
+    """Whether a tensor may be a table of embeddings."""
+    return len(shape) == 2 and shape[0] >= TALL * shape[1]
+
+
+def _active_rows(grads):
+    """Which part of the rows of tall matrices has a gradient. [t]
+
+    All of them, if none has one: that says nothing. Units that are not active,
+    as of ReLU, leave columns of zeros instead.
+    """
+    one = ops.ones((), dtype="float32")
+    shares = []
+    for grad in grads:
+        share = one
+        if _is_tall(grad.shape):
+            is_active = ops.any(ops.not_equal(grad, 0.0), axis=1)
+            share = ops.mean(ops.cast(is_active, "float32"))
+            share = ops.where(share > 0.0, share, one)
+        shares.append(share)
+    return ops.stack(shares)
+
+
+def _natural_rms_of_tables(params, rows):
+    """The RMS that tables of embeddings tend to; 0 of other tensors. [t]
+
+    Args:
+        rows: [t], which part of the rows has a gradient.
+    """
+    counts = [p.shape[0] if _is_tall(p.shape) else 1 for p in params]
+    counts = ops.convert_to_tensor(np.float32(counts), "float32") * rows
+    return (1.0 - rows) ** 4 / ops.sqrt(ops.maximum(counts, 1.0))
 
 
 def _kind(shape):

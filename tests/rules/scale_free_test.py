@@ -81,6 +81,7 @@ class NumpyScaleFree:
 
         mean_v = {d: np.mean(x) for d, x in corrected.items()}
         self.largest = max(self.largest, mean_v[0.95])
+        self.settled = np.sqrt(mean_v[0.95] / self.largest)
         self.first = rms(p) if self.first is None else self.first
         tensor = [
             np.log(np.mean(x**2) / (1 - d**n) ** 2 / mean_v[0.999]) / 4
@@ -129,6 +130,7 @@ class NumpyScaleFree:
         size = 0.01 * np.exp(2 * out)
         a = 1 / (1 + np.exp(-(4 * self.theta["exponents"][kind] - 3)))
         scale = first ** (1 - a) * now**a if on("first_scale", True) else now
+        scale *= self.settled ** on("settled_exponent", 0.0)
         delta = -size[0] * scale * direction / rms(direction)
         if on("pull"):
             delta -= size[1] * np.clip(np.log(now / first), -1, 1) * p
@@ -197,6 +199,7 @@ OPTIONS = {
     "loss_and_pull": {"loss_features": True, "pull": True},
     "gates": {"gates_see_tensor": True, "hidden_units": 5},
     "model": {"model_features": True, "loss_features": True},
+    "settled": {"settled_exponent": 0.4, "lookup_floor": 2.0},
     "memory": {"model_features": True, "pull": True, "step_memory": 4},
 }
 
@@ -258,7 +261,7 @@ def test_one_controller_sees_the_mean_of_the_tensors(rng):
 
 @pytest.mark.parametrize(
     "shapes, factor",
-    [([(4, 3), (3,)] * 12, 0.5), ([(4, 3)], 3**0.5), ([(5,), ()], 3**0.5)],
+    [([(4, 3), (3,)] * 12, 0.5), ([(4, 3)] * 3, 1.0), ([(5,), ()], 1.0)],
 )
 def test_models_of_many_matrices_take_shorter_steps(rng, shapes, factor):
     plain = rules.get("scale_free")
@@ -268,6 +271,69 @@ def test_models_of_many_matrices_take_shorter_steps(rng, shapes, factor):
     (expected,) = run(plain, theta, params, gradients)
     (found,) = run(deep, theta, params, gradients)
     assert_close([found], [[np.float32(factor) * d for d in expected]])
+
+
+def test_steps_settle_with_the_gradient(rng):
+    """Half of the exponent of gradient descent, and never longer steps."""
+    plain = rules.get("scale_free")
+    settled = rules.get("scale_free", settled_exponent=0.5)
+    theta, params = sensible_theta(plain), tensors(rng)
+    some = tensors(rng)
+    gradients = [some, [np.float32(1e-3) * g for g in some], some]
+    found = run(settled, theta, params, gradients)
+    others = run(plain, theta, params, gradients)
+    # The mean squares' decay is 0.95, and corrected for the start.
+    squares = [1.0, 1e-6, 1.0]
+    means = [0.0]
+    for square in squares:
+        means.append(0.95 * means[-1] + 0.05 * square)
+    means = [m / (1 - 0.95**n) for n, m in enumerate(means[1:], 1)]
+    factors = [(m / max(means[: n + 1])) ** 0.25 for n, m in enumerate(means)]
+    assert factors[0] == 1.0 and factors[1] < 0.9
+    expected = [
+        [np.float32(f) * d for d in ds] for f, ds in zip(factors, others)
+    ]
+    assert_close(found[:2], expected[:2], rtol=2e-3)
+
+
+def test_tables_that_are_looked_up_in_have_a_floor_of_their_own(rng):
+    rule = rules.get("scale_free", lookup_floor=20.0, floors=(1e-3,) * 3)
+    plain = rules.get("scale_free", floors=(1e-3,) * 3)
+    theta = sensible_theta(rule)
+    shapes = [(40, 5), (10, 5), (40, 5), (40, 5), (40,)]
+    params = [np.float32(0.01) * p for p in tensors(rng, shapes)]
+    gradients = [tensors(rng, shapes) for _ in range(2)]
+    for step, grads in enumerate(gradients):
+        for i in (0, 1, 4):  # One half of the rows, then the other one.
+            half = len(params[i]) // 2
+            grads[i][half * step : half * (step + 1)] = 0.0
+        grads[2][:, 2 * step : 2 * step + 3] = 0.0  # Units that are not active.
+    found = run(rule, theta, params, gradients)
+    others = run(plain, theta, params, gradients)
+    ratio = 20.0 * 0.5**4 / np.sqrt(20.0) / rms(params[0])
+    assert ratio > 10.0
+    for deltas, plain_deltas in zip(found, others):
+        np.testing.assert_allclose(
+            deltas[0], ratio * plain_deltas[0], rtol=3e-3, atol=1e-6
+        )
+        # Few inputs per output, zeros in columns, all rows in use, no matrix.
+        assert_close([deltas[1:]], [plain_deltas[1:]])
+
+
+def test_the_floor_of_tables_is_at_most_one_and_needs_a_gradient(rng):
+    rule = rules.get("scale_free", lookup_floor=1e4)
+    plain = rules.get("scale_free", floors=(0.1, 1.0, 0.1))
+    theta, params = sensible_theta(rule), tensors(rng, [(40, 5)])
+    params[0] *= np.float32(1e-3)
+    (grad,) = tensors(rng, [(40, 5)])
+    grad[4:] = 0.0
+    gradients = [[grad], [grad]]
+    found = run(rule, theta, params, gradients)
+    assert_close(found, run(plain, theta, params, gradients), rtol=1e-3)
+    slots = rule.init_slots(theta, params)
+    grads = [np.zeros_like(grad)]
+    _, slots = rule.update(theta, grads, params, slots, {"step": 0})
+    np.testing.assert_allclose(slots["active_rows"], [[0.05]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("gradient_scale", [1e-8, 1e-4, 1e4])
@@ -562,6 +628,8 @@ def test_no_tensors_are_no_obstacle():
         ({"pull": None}, "`pull` must be True or False.*=None"),
         ({"step_memory": -1}, "`step_memory` must be an integer >= 0"),
         ({"step_memory": True}, "`step_memory` must be an integer >= 0"),
+        ({"lookup_floor": -1.0}, r"`lookup_floor` must be .* in \[0, inf\)"),
+        ({"settled_exponent": 2}, r"`settled_exponent` must .* in \[0, 1\]"),
         ({"depth_exponent": 1.5}, r"`depth_exponent` must be .* in \[0, 1\]"),
     ],
 )
