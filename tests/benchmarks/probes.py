@@ -53,6 +53,11 @@ PROBES = {
         300,
         {"data": "photos8", "hidden": (200, 100), "batch_size": 64},
     ),
+    "small batches": (
+        "mlp",
+        1000,
+        {"data": "photos8", "hidden": (26,), "batch_size": 8},
+    ),
     "no hidden layer": (
         "mlp",
         400,
@@ -201,7 +206,7 @@ LONG = (
     "mlp",
     5000,
     {
-        "data": "digits4",
+        "data": "digits4:test",
         "hidden": (18,),
         "activation": "tanh",
         "batch_size": 8,
