@@ -31,7 +31,6 @@ def add_step_memory(file, out, units, seed):
             f"{file!r}, of {rule}"
         )
     wider = dataclasses.replace(rule, step_memory=units)
-    shapes = wider.theta_shapes()
     # Features of a tensor follow the times; the means of all tensors' features,
     # with `model_features`, are last. Those of the memory are last of either.
     inputs = theta["step_w0"].shape[-2]
@@ -56,7 +55,6 @@ def add_step_memory(file, out, units, seed):
         ),
         "step_b1": np.concatenate([theta["step_b1"], biases], axis=-1),
     }
-    assert {k: v.shape for k, v in theta.items()} == dict(shapes)
     checkpoints.save(out, wider, theta, {"memory_added_to": str(file)})
 
 

@@ -19,11 +19,16 @@ def samples(horizon, outer_step=0, multiple=10, count=2000):
     """[count] horizons of as many problems."""
     seeds = tf.stack([tf.range(count), tf.fill([count], 7)], axis=1)
     step = tf.constant(outer_step)
-    return tf.map_fn(
-        lambda seed: horizon.sample(seed, step, multiple),
-        seeds,
-        fn_output_signature=tf.int32,
-    ).numpy()
+
+    @tf.function(autograph=False)
+    def sample():  # Eager, it would take a minute.
+        return tf.map_fn(
+            lambda seed: horizon.sample(seed, step, multiple),
+            seeds,
+            fn_output_signature=tf.int32,
+        )
+
+    return sample().numpy()
 
 
 def test_constant_horizons_are_constant():
