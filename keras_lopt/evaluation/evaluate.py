@@ -55,7 +55,8 @@ def run(
     ...     rates=(0.01,),
     ... )  # doctest: +ELLIPSIS
     digits: 3 problems of 20 steps...
-    >>> rows[0]["metric"], rows[0]["seeds"]
+    >>> first = rows[0]
+    >>> first["metric"], first["seeds"]
     ('mean_train_loss', 3)
     """
     _check_benchmarks(benchmarks)

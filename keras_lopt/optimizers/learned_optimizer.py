@@ -276,7 +276,8 @@ class LearnedOptimizer(backends.BackendOptimizer):
         >>> optimizer = LearnedOptimizer(rule, rule.init_theta(seed=0))
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
         >>> cost = optimizer.cost(model)
-        >>> cost["learned_optimizer"]["bytes"] > cost["adam"]["bytes"]
+        >>> ours, adam = cost["learned_optimizer"], cost["adam"]
+        >>> ours["bytes"] > adam["bytes"]
         True
         """
         return step_cost(self, model)

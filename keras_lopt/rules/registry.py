@@ -47,8 +47,8 @@ def names() -> list[str]:
     """Sorted names of all registered rules.
 
     >>> from keras_lopt import rules
-    >>> [name for name in rules.names() if "mlp" in name]
-    ['adafac_mlp', 'mlp']
+    >>> tuple(name for name in rules.names() if "mlp" in name)
+    ('adafac_mlp', 'mlp')
     """
     return sorted(_RULES)
 

@@ -142,9 +142,9 @@ class ScaleFreeRule(Rule):
             models with more than three matrices, or tensors of more axes: what
             they change of an output adds up.
         settled_exponent: Steps are shorter by (RMS of the gradient / its
-            largest RMS so far)^settled_exponent. With 0 they ignore how large
-            gradients are, and go on along noise once the data are fitted; with
-            1 they would be proportional to them, as of gradient descent.
+            largest RMS so far)^(settled_exponent * noise^2), where `noise` is 0
+            if gradients keep their direction and 1 if they are noise alone.
+            Without it steps go on along noise, once the data are fitted.
         lookup_floor: Another least RMS, at most 1, of tables that batches look
             up few rows of: in units of (share of rows without a gradient)^4 /
             sqrt(number of rows with one). Tables are matrices with at least
@@ -424,7 +424,10 @@ class ScaleFreeRule(Rule):
             scale = scale * (matrices / SHALLOW) ** -self.depth_exponent
         if self.settled_exponent:
             settled = (short + TINY) / (new["largest_square"] + TINY)
-            scale = scale * settled ** (0.5 * self.settled_exponent)
+            momentum_part = _correction(self.momentum_decays[0], count)
+            signal = short_momentum / momentum_part**2 / (short + TINY)
+            noise = _noisiness(signal, self.momentum_decays[0])
+            scale = scale * settled ** (0.5 * self.settled_exponent * noise**2)
         active = ops.log(ops.maximum(active, LEAST_ACTIVE))
         momenta = (short_momentum, momentum, long_momentum)
         features = [
@@ -701,6 +704,17 @@ def _active_rows(grads):
             share = ops.where(share > 0.0, share, one)
         shares.append(share)
     return ops.stack(shares)
+
+
+def _noisiness(signal, decay):
+    """From 0 for gradients that do not change to 1 for noise alone.
+
+    Args:
+        signal: Mean square of the momentum in units of the second moment.
+        decay: That of the momentum.
+    """
+    least = (1.0 - decay) / (1.0 + decay)  # Of independent gradients.
+    return ops.clip((1.0 - signal) / max(1.0 - least, 1e-3), 0.0, 1.0)
 
 
 def _natural_rms_of_tables(params, rows):

@@ -185,8 +185,8 @@ def listed_mixture(
     >>> mixture = tasks.listed_mixture(
     ...     [("quadratic", {"size": 4}), ("mlp", {"hidden": (8,)})]
     ... )
-    >>> [task.num_params for task in mixture.tasks]
-    [4, 610]
+    >>> tuple(task.num_params for task in mixture.tasks)
+    (4, 610)
     """
     if not isinstance(configs, (tuple, list)) or not all(
         isinstance(config, (tuple, list))

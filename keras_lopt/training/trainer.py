@@ -56,7 +56,8 @@ class PopulationTrainer:
     ... )
     >>> trainer = training.PopulationTrainer(experiment)
     >>> history = trainer.fit(generations=1, verbose=0)
-    >>> history[-1]["outer_step"], sorted(trainer.best_theta())
+    >>> last = history[-1]
+    >>> last["outer_step"], sorted(trainer.best_theta())
     (2, ['b0', 'b1', 'w0', 'w1'])
     """
 
