@@ -82,9 +82,9 @@ def _broken_line(values, ends):
     return np.ravel([(values[a], values[b], np.nan) for a, b in ends])
 
 
-def png(figure):
-    """The bytes of a figure as PNG; closes it."""
+def png(figure, dpi="figure"):
+    """The bytes of a figure as PNG, with its own resolution; closes it."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png", dpi=dpi)
     plt.close(figure)
     return content.getvalue()

@@ -2,15 +2,14 @@
 
 import base64
 import dataclasses
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
-from matplotlib import pyplot as plt
 
+from keras_lopt import pictures
 from keras_lopt.evaluation import tables
 
 _METRICS = {
@@ -98,12 +97,10 @@ def write(out_dir, page):
     os.makedirs(out_dir, exist_ok=True)
     figures = []
     for number, figure in enumerate(page.figures):
-        png = io.BytesIO()
-        figure.figure.savefig(png, format="png")
-        plt.close(figure.figure)
+        png = pictures.png(figure.figure)
         with open(os.path.join(out_dir, f"figure_{number}.png"), "wb") as file:
-            file.write(png.getvalue())
-        code = base64.b64encode(png.getvalue()).decode()
+            file.write(png)
+        code = base64.b64encode(png).decode()
         figures.append(
             {"title": figure.title, "means": figure.means, "code": code}
         )

@@ -2,13 +2,11 @@
 
 import base64
 import html
-import io
 import json
 import math
 import os
 
-from matplotlib import pyplot as plt
-
+from keras_lopt import pictures
 from keras_lopt.evaluation import plots, suite_metrics, tables
 
 _STYLE = """
@@ -118,11 +116,8 @@ def verdict(rows, baselines):
 
 def image(label, lines, baselines):
     """The curves of a task as HTML; arguments as `plots.plot_rate_curves`."""
-    png = io.BytesIO()
     figure = plots.plot_rate_curves(label, lines, baselines)
-    figure.savefig(png, format="png", dpi=80)
-    plt.close(figure)
-    code = base64.b64encode(png.getvalue()).decode()
+    code = base64.b64encode(pictures.png(figure, dpi=80)).decode()
     return (
         f'<img alt="{html.escape(label)}" src="data:image/png;base64,{code}">'
     )
