@@ -39,15 +39,13 @@ def add_step_memory(file, out, units, seed):
         of_tensor = (of_tensor - scale_free.NUM_OF_MODEL) // 2
     ends = [scale_free.NUM_TIMES + of_tensor]
     ends += [inputs] * rule.model_features
-    unread = np.zeros((*theta["step_w0"].shape[:-2], units, 1), np.float32)
-    unread = np.repeat(unread, theta["step_w0"].shape[-1], axis=-1)
+    *sets, _, hidden = theta["step_w0"].shape
+    unread = np.zeros((*sets, units, hidden), np.float32)
     pieces = np.split(theta["step_w0"], ends, axis=-2)
     pieces = [p for piece in pieces for p in (piece, unread)][:-1]
     rng = np.random.default_rng(seed)
-    hidden = theta["step_w1"].shape[-2]
-    shape = (*theta["step_w1"].shape[:-1], units)
-    written = rng.normal(size=shape) / np.sqrt(hidden)
-    biases = np.zeros((*theta["step_b1"].shape[:-1], units), np.float32)
+    written = rng.normal(size=(*sets, hidden, units)) / np.sqrt(hidden)
+    biases = np.zeros((*sets, units), np.float32)
     theta = theta | {
         "step_w0": np.concatenate(pieces, axis=-2),
         "step_w1": np.concatenate(
@@ -65,7 +63,7 @@ def main():
     )
     parser.add_argument("file", help="an optimizer file or a bundled name")
     parser.add_argument("out", help="the file to write")
-    parser.add_argument("--units", type=int, default=3, help="numbers of it")
+    parser.add_argument("--units", type=int, default=3, help="per tensor")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     try:

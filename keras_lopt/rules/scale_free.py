@@ -400,8 +400,8 @@ class ScaleFreeRule(Rule):
             ),
             "first_rms": first,
         }
-        active = new["active"][0]
-        active = active / _correction(self.second_moment_decays[0], count)
+        correction = _correction(self.second_moment_decays[0], count)
+        active = new["active"][0] / correction
         kinds = [_kind(p.shape) for p in params]
         floors = self._floors(theta, kinds)
         if self.lookup_floor:
@@ -410,8 +410,7 @@ class ScaleFreeRule(Rule):
                 slots["active_rows"],
                 _active_rows(grads),
             )
-            rows = new["active_rows"][0]
-            rows = rows / _correction(self.second_moment_decays[0], count)
+            rows = new["active_rows"][0] / correction
             tables = _natural_rms_of_tables(params, rows)
             tables = ops.minimum(self.lookup_floor * tables, LARGEST_FLOOR)
             floors = ops.maximum(floors, tables)

@@ -199,9 +199,11 @@ PROBES = {
         {"function": "norm", "size": 30, "gradient_noise": (0.05, 0.05)},
     ),
 }
-RATES = tuple(10.0 ** (k / 2) for k in range(-7, 1, 1))
+RATES = tuple(10.0 ** (k / 2) for k in range(-7, 1))
 #: One task counts at most as a loss that is this many times lower or higher.
 MOST = 10.0
+#: Losses below this count as this.
+LEAST = 1e-7
 LONG = (
     "mlp",
     5000,
@@ -231,7 +233,7 @@ def best(baseline, task, steps):
 
 
 def of_files(task, steps, files):
-    """[(told, test), (not told, test)] of each file; compiles once a rule."""
+    """[(told, test), (not told, test)] of each file; compiles once per rule."""
     trainees, found = {}, {}
     for file in files:
         rule, theta, _ = checkpoints.load(file)
@@ -247,8 +249,8 @@ def of_files(task, steps, files):
     return found
 
 
-def log_ratio(baseline, ours, least):
-    ratio = max(baseline, least) / max(ours, least)
+def log_ratio(baseline, ours):
+    ratio = max(baseline, LEAST) / max(ours, LEAST)
     return math.log(min(max(ratio, 1.0 / MOST), MOST))
 
 
@@ -261,7 +263,6 @@ def compare(files, out_dir, only):
         if only and name not in only:
             continue
         task = tasks.get(family, **config)
-        floor = task.normalizer.floor if family == "quadratic" else 0.0
         for baseline in ("adam", "adam_cosine"):
             key = f"{name}, {baseline}"
             if key not in known:
@@ -272,10 +273,9 @@ def compare(files, out_dir, only):
         for file, runs in of_files(task, steps, files).items():
             for way, (train, test) in zip(("told", "not told"), runs):
                 row[f"{file}, {way}"] = train
-                least = 1e-7 * max(1.0, abs(floor))
                 scores.setdefault((file, way), []).append(
                     [
-                        log_ratio(adam[i], ours, least)
+                        log_ratio(adam[i], ours)
                         for adam in adams
                         for i, ours in enumerate((train, test))
                     ]
