@@ -170,6 +170,7 @@ def arrays(trainer):
 def without_clock(rows):
     """Rows of a history without what depends on the machine's speed."""
     clock = {"seconds", "inner_steps_per_second"}
+    clock |= {"exchanged_bytes", "exchange_seconds"}
     return [{k: v for k, v in row.items() if k not in clock} for row in rows]
 
 

@@ -183,10 +183,10 @@ class _Run:
             f"replicas with up to {replicas.parallel_calls} parallel calls"
         )
         if replicas.count > 1:
-            count = experiment.bytes_per_outer_step
-            seconds = replicas.exchange_seconds(count)
+            sent = trainer.exchange["exchanged_bytes"]
+            seconds = trainer.exchange["exchange_seconds"]
             self._say(
-                f"each replica sends and receives {count:,} bytes per outer "
+                f"each replica sends and receives {sent:,} bytes per outer "
                 f"step: {1e3 * seconds:.2g} ms, if at once"
             )
         if not replicas.on_cpu:
@@ -200,7 +200,6 @@ class _Run:
 
     def _callbacks(self, signals):
         experiment, out_dir = self.trainer.experiment, self.out_dir
-        replicas = self.trainer.strategy.num_replicas_in_sync
         end, save = ends.EndOnSignal(signals), callbacks.Checkpoint
         if not self.trainer.workers.is_chief:
             # All have a part of the state that is saved.
@@ -217,7 +216,6 @@ class _Run:
             callbacks.TensorBoard(
                 files.join(out_dir, "tensorboard"),
                 config.operative_text(),
-                experiment.bytes_per_outer_step * (replicas > 1),
             ),
             callbacks.BestMember(
                 files.join(out_dir, "best.safetensors"), metadata

@@ -7,6 +7,12 @@ import tensorflow as tf
 
 from keras_lopt.population import Members
 
+#: The last columns, which rows of older builds lack: what was not measured.
+NOT_MEASURED = {
+    "exchanged_bytes": float("nan"),
+    "exchange_seconds": float("nan"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class PopulationState:
@@ -95,7 +101,7 @@ class PopulationState:
             memory={k: np.asarray(v) for k, v in arrays["memory"].items()},
             inner_states=[replicas.scatter(s) for s in arrays["inner_states"]],
             task_steps=np.asarray(arrays["task_steps"]),
-            history=list(log["history"]),
+            history=[{**row, **NOT_MEASURED, **row} for row in log["history"]],
             children=list(log["children"]),
             best=log["best"],
         )

@@ -76,6 +76,14 @@ class PopulationTrainer:
         strategy = self.strategy or tf.distribute.get_strategy()
         return Workers(Replicas(strategy))
 
+    @functools.cached_property
+    def exchange(self):
+        """What each replica exchanges per outer step: columns of the history.
+
+        It is measured once, for which all processes have to ask for it.
+        """
+        return self.workers.exchange(self.experiment.bytes_per_outer_step)
+
     @property
     def members(self):
         """`population.Members`."""
@@ -101,6 +109,7 @@ class PopulationTrainer:
         if self.devices is not None:
             return
         start = time.perf_counter()
+        _ = self.exchange
         self.devices = devices_of(self.experiment, self.strategy)
         self.state = PopulationState.initial(self.experiment, self.devices)
         self.devices.compile(self.members)
@@ -186,6 +195,7 @@ class PopulationTrainer:
         row = records.generation_row(
             self.experiment, self.state, members, accepted, losses
         )
+        row |= self.exchange
         self.state = self.state.replace(
             history=[*state.history, row],
             best=records.best_record(self.experiment, self.state),

@@ -21,7 +21,7 @@ import time
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CLOCK = {"seconds", "inner_steps_per_second"}
+CLOCK = {"seconds", "inner_steps_per_second", "exchange_seconds"}
 TIME_LIMIT = 1800.0  # seconds without a checkpoint
 
 

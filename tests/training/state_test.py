@@ -33,6 +33,21 @@ def test_arrays_are_a_copy_that_later_training_leaves_alone():
     assert tiny.leaves(tiny.arrays(trainer)) == after
 
 
+def test_rows_of_older_builds_have_all_columns():
+    trainer = tiny.trainer()
+    trainer.fit(0)
+    arrays, log = tiny.arrays(trainer), trainer.state.log()
+    (row,) = log["history"]
+    assert (row["exchanged_bytes"], row["exchange_seconds"]) == (0, 0.0)
+    older = {k: v for k, v in row.items() if not k.startswith("exchange")}
+    state = PopulationState.from_arrays(
+        arrays, {**log, "history": [older]}, trainer.devices.replicas
+    )
+    assert list(state.history[0]) == list(row)
+    assert np.isnan(state.history[0]["exchanged_bytes"])
+    assert np.isnan(state.history[0]["exchange_seconds"])
+
+
 def test_training_makes_a_new_state():
     trainer = tiny.trainer()
     trainer.fit(0)

@@ -34,6 +34,17 @@ class Workers:
         everyone = self._replicas.gather_bytes([content] * local)
         return everyone[::local]
 
+    def exchange(self, count):
+        """How long the replicas take to exchange so many bytes.
+
+        Returns:
+            Dict of `exchanged_bytes` and `exchange_seconds`; both are 0 where
+            there is one replica.
+        """
+        count *= self._replicas.count > 1
+        seconds = self._replicas.exchange_seconds(count) if count else 0.0
+        return {"exchanged_bytes": count, "exchange_seconds": seconds}
+
     def check_same(self, settings):
         """Raises ValueError unless all workers have the same settings.
 

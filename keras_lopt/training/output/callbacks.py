@@ -70,7 +70,12 @@ _GROUPS = {
     "scores": ("best_score", "median_score", "worst_score", "best_train_loss"),
     "selection": ("accepted_fraction", "best_multiplier", "best_id"),
     "training": ("mean_outer_loss", "outer_step", "inner_steps"),
-    "speed": ("inner_steps_per_second", "seconds"),
+    "speed": (
+        "inner_steps_per_second",
+        "seconds",
+        "exchanged_bytes",
+        "exchange_seconds",
+    ),
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 
@@ -78,24 +83,21 @@ _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 class TensorBoard(keras.callbacks.Callback):
     """The history in TensorBoard, over generations.
 
-    Scalars are in groups: scores, selection, training, speed, machine (the
-    most memory that this process had so far, and the bytes that each replica
-    exchanges per outer step); of a mixture, the score on each task and its
-    share of the outer steps. The multipliers of the children are histograms,
+    Scalars are in groups: scores, selection, training, speed (with what each
+    replica exchanges per outer step), machine (the most memory that this
+    process had so far); of a mixture, the score on each task and its share of
+    the outer steps. The multipliers of the children are histograms,
     the configuration is a text, and at the end the family tree is an image.
 
     Args:
         folder: Where the event files are.
         text: The configuration, or "".
-        bytes_per_step: What each replica exchanges per outer step; 0 where
-            there is one.
     """
 
-    def __init__(self, folder, text="", bytes_per_step=0):
+    def __init__(self, folder, text=""):
         super().__init__()
         self._folder = folder
         self._text = text
-        self._bytes_per_step = bytes_per_step
         self._writer = None
 
     def on_train_begin(self, logs=None):
@@ -146,8 +148,6 @@ class TensorBoard(keras.callbacks.Callback):
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             unit = 2**20 if sys.platform == "darwin" else 2**10
             found["peak_memory_mb"] = peak / unit
-        if self._bytes_per_step:
-            found["bytes_per_outer_step"] = self._bytes_per_step
         return found
 
 

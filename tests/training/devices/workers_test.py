@@ -1,9 +1,10 @@
 """Two workers: the same numbers as two devices of one process."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_lopt import config, training
+from keras_lopt import config, evaluation, training
 from keras_lopt.training.devices import workers
 from tests import processes, tiny
 from tests.benchmarks.kill_and_resume import differences
@@ -44,6 +45,13 @@ def two_devices(folder):
 
 def test_two_workers_are_bitwise_equal_to_two_devices(two_workers, two_devices):
     assert differences(two_workers, two_devices) == []
+
+
+def test_what_they_exchange_is_in_the_history(two_workers):
+    history = evaluation.read_history(str(two_workers / "history.csv"))
+    assert len(set(history["exchanged_bytes"])) == 1
+    assert np.all(history["exchanged_bytes"] > 0)
+    assert np.all(history["exchange_seconds"] > 0.0)
 
 
 def test_only_the_chief_writes(two_workers):

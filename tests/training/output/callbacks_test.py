@@ -122,11 +122,8 @@ class TestTensorBoard:
             ]
 
     def test_what_the_machine_does_is_there(self, tmp_path):
-        callback = callbacks.TensorBoard(str(tmp_path), bytes_per_step=4400)
-        played(callback, stand_in(), [0, 1])
+        played(callbacks.TensorBoard(str(tmp_path)), stand_in(), [0, 1])
         found = self.read(tmp_path)
-        sent = found["machine/bytes_per_outer_step"]
-        assert sent == [(0, 4400.0), (1, 4400.0)]
         memory = [value for _, value in found["machine/peak_memory_mb"]]
         assert 100.0 < memory[0] <= memory[1] < 1e6
 

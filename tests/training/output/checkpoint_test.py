@@ -29,6 +29,12 @@ class FakeReplicas:
         return state
 
 
+def history(generation):
+    """As many rows as there are after so many generations."""
+    exchange = {"exchanged_bytes": 0, "exchange_seconds": 0.0}
+    return [{**exchange, "generation": g} for g in range(generation + 1)]
+
+
 def state_of(generation, size=6):
     """A `PopulationState` of random and of odd values."""
     rng = np.random.default_rng(generation)
@@ -44,7 +50,7 @@ def state_of(generation, size=6):
         memory={"merits": rng.normal(size=3)},
         inner_states=[nested],
         task_steps=np.array([generation]),
-        history=[{"generation": g} for g in range(generation + 1)],
+        history=history(generation),
     )
 
 
@@ -177,7 +183,7 @@ def test_a_torn_checkpoint_is_skipped_with_a_warning(tmp_path, tear):
     with pytest.warns(UserWarning) as caught:
         trainer = restored(tmp_path)
     assert trainer.generation == 5
-    assert trainer.history == [{"generation": g} for g in range(6)]
+    assert trainer.history == history(5)
     (warning,) = caught
     start = f"Checkpoint {tmp_path / 'ckpt-6'} is skipped, it can't be read: "
     assert str(warning.message).startswith(start)
