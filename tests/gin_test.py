@@ -33,6 +33,8 @@ EXPERIMENTS = {
     "general.gin": (League, Elitist, LogNormal),
     "general_memory_told.gin": (League, Elitist, LogNormal),
     "general_memory_untold.gin": (League, Elitist, LogNormal),
+    "general_orthogonal_told.gin": (League, Elitist, LogNormal),
+    "general_orthogonal_untold.gin": (League, Elitist, LogNormal),
     "general_told.gin": (League, Elitist, LogNormal),
     "general_untold.gin": (League, Elitist, LogNormal),
     "general_controls.gin": (League, Elitist, LogNormal),

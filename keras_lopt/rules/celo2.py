@@ -22,6 +22,7 @@ from keras_lopt.rules.hyperparameters import (
 )
 from keras_lopt.rules.memory import history
 from keras_lopt.rules.networks import grouped, layers
+from keras_lopt.rules.networks.orthogonal import orthogonalized
 from keras_lopt.rules.registry import register
 
 SECOND_MOMENT_DECAYS = (0.95,)
@@ -29,9 +30,6 @@ NORMALIZER_EPSILON = 1e-9
 #: Groups of features that vectors and scalars lack: they describe rows and
 #: columns.
 ROW_AND_COLUMN_GROUPS = 5
-# Newton-Schulz (Jordan 2024, "Muon"): coefficients of x, x^3 and x^5.
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-ITERATIONS = 5
 # AdamW for vectors, as in the authors' experiments.
 BETA1, BETA2, ADAM_EPSILON = 0.9, 0.95, 1e-8
 #: Of Adam without bias correction, in the runs that train theta.
@@ -167,20 +165,6 @@ def _normalized(x):
     axes = tuple(range(1, len(x.shape)))[-2:]
     mean = ops.mean(x * x, axis=axes, keepdims=True)
     return x * ops.rsqrt(NORMALIZER_EPSILON + mean)
-
-
-def orthogonalized(x):
-    """Approximates the orthogonal matrices nearest to `x`, [..., m, n]."""
-    is_tall = x.shape[-2] > x.shape[-1]
-    x = ops.swapaxes(x, -2, -1) if is_tall else x
-    norm = ops.sqrt(ops.sum(x * x, axis=(-2, -1), keepdims=True))
-    x = x / (norm + 1e-8)
-    first, third, fifth = COEFFICIENTS
-    for _ in range(ITERATIONS):
-        square = ops.matmul(x, ops.swapaxes(x, -2, -1))
-        factor = third * square + fifth * ops.matmul(square, square)
-        x = first * x + ops.matmul(factor, x)
-    return ops.swapaxes(x, -2, -1) if is_tall else x
 
 
 def _moments(grad, slots, beta2):

@@ -2,9 +2,9 @@
 
 Ours, in the line of the learned optimizers of Metz et al. 2022 (arXiv
 2203.11860), Celo (Moudgil et al. 2025, arXiv 2501.12670) and Celo2 (arXiv
-2602.19142), from which normalised directions and a network for the step sizes
-are. Multiply the loss by a constant, or the parameters of a tensor, and it does
-the same.
+2602.19142), from which normalised directions, a network for the step sizes and
+orthogonal matrices are. Multiply the loss by a constant, or the parameters of a
+tensor, and it does the same.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from keras_lopt.rules.hyperparameters import (
 )
 from keras_lopt.rules.memory import progress
 from keras_lopt.rules.memory.accumulators import inverse_root, moving_averages
-from keras_lopt.rules.networks import layers, tensor_rows
+from keras_lopt.rules.networks import layers, orthogonal, tensor_rows
 from keras_lopt.rules.registry import register
 
 #: Added to squares, so that nothing is divided by 0: gradients of an RMS of
@@ -44,6 +44,8 @@ NOT_SEEN = -1.0
 LOSS_DECAY = 0.9
 #: Decays of a tensor's memory; with more of it, they repeat.
 MEMORY_DECAYS = (0.9, 0.97, 0.99)
+#: Of Newton-Schulz. With five, which Muon has, nothing was better.
+ITERATIONS = 3
 #: Odd features of an entry.
 NUM_ODD = 9
 #: Kinds of tensors: scalars and vectors, matrices, and what has more axes.
@@ -54,6 +56,8 @@ NARROW = 24.0
 LARGEST_FLOOR = 1.0
 #: Inputs per output from which on a matrix may be a table of embeddings.
 TALL = 4.0
+#: Growth of parameters from which on they decay no faster, a logarithm.
+MOST_GROWTH = 3.0
 #: Matrices of a shallow model.
 SHALLOW = 3.0
 #: Features of a tensor that there always are: signal to noise of three momenta,
@@ -124,6 +128,10 @@ class ScaleFreeRule(Rule):
             loss that is not positive is passed over.
         pull: Whether another output of the step sizes' MLP pulls parameters
             towards their first RMS.
+        growth_decay: Tensors that have grown decay, at every step by
+            growth_decay * step_mult * exp(exp_mult * out) * log(RMS of the
+            parameter / its first one) * sqrt(RMS of the gradient / its largest
+            RMS so far) of themselves. Large weights learn few data by heart.
         gates_see_tensor: Whether the gates depend on the features of the
             tensor too.
         shared_controller: Whether all tensors have the same `out`, from the
@@ -145,6 +153,9 @@ class ScaleFreeRule(Rule):
             largest RMS so far)^(settled_exponent * noise^2), where `noise` is 0
             if gradients keep their direction and 1 if they are noise alone.
             Without it steps go on along noise, once the data are fitted.
+        is_orthogonal: Whether the direction of a matrix is the orthogonal
+            matrix nearest to it, before it is divided by its RMS: see
+            `networks.orthogonal`. Tensors of more axes count as matrices.
         lookup_floor: Another least RMS, at most 1, of tables that batches look
             up few rows of: in units of (share of rows without a gradient)^4 /
             sqrt(number of rows with one). Tables are matrices with at least
@@ -166,12 +177,14 @@ class ScaleFreeRule(Rule):
     step_memory: int = 0
     loss_features: bool = False
     pull: bool = False
+    growth_decay: float = 0.0
     gates_see_tensor: bool = False
     shared_controller: bool = False
     by_horizon: bool = False
     width_exponent: float = 0.0
     depth_exponent: float = 0.0
     settled_exponent: float = 0.0
+    is_orthogonal: bool = False
     lookup_floor: float = 0.0
 
     optional_signals: ClassVar[tuple[str, ...]] = ("horizon",)
@@ -181,6 +194,7 @@ class ScaleFreeRule(Rule):
         check_integer("step_memory", self.step_memory, 0)
         check_positive(self, "step_mult")
         check_number("exp_mult", self.exp_mult, "[0, inf)")
+        check_number("growth_decay", self.growth_decay, "[0, inf)")
         check_number("width_exponent", self.width_exponent, "[0, 1]")
         check_number("depth_exponent", self.depth_exponent, "[0, 1]")
         check_number("settled_exponent", self.settled_exponent, "[0, 1]")
@@ -201,6 +215,7 @@ class ScaleFreeRule(Rule):
             "gates_see_tensor",
             "shared_controller",
             "by_horizon",
+            "is_orthogonal",
         )
         for field in ("momentum_decays", "second_moment_decays", "floors"):
             # From JSON they come as lists.
@@ -309,7 +324,7 @@ class ScaleFreeRule(Rule):
         means = _in_order(
             groups, [group.means(_averaged, group.entries) for group in groups]
         )
-        new, features, scale, growth = self._of_tensors(
+        new, features, scale, growth, decay = self._of_tensors(
             theta, grads, params, slots, means, signals
         )
         times = _time_features(signals)
@@ -317,7 +332,7 @@ class ScaleFreeRule(Rule):
         if self.model_features:
             step_features = _beside_model(params, features)
         out = self._controls(theta, times, step_features)
-        steps, pulls = self._steps(out, scale, growth)
+        steps, pulls = self._steps(out, scale, growth, decay)
         if self.step_memory:
             new["memory"] = _remembered(
                 slots["memory"], out[:, -self.step_memory :]
@@ -328,10 +343,12 @@ class ScaleFreeRule(Rule):
         deltas = [None] * len(params)
         for group in groups:
             direction = self._direction(theta, group, factors, times, signals)
+            if self.is_orthogonal:
+                direction = _orthogonalized(direction, group, params)
             squares = group.means(_squares, {"direction": direction[None]})
             step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
             delta = -group.rows.spread(step)[0] * direction
-            if self.pull:
+            if self.pull or self.growth_decay:
                 pull = group.spread(pulls)[0]
                 delta = delta - pull * group.entries["param"][0]
             parts = group.rows.split(delta)
@@ -376,7 +393,8 @@ class ScaleFreeRule(Rule):
         """What there is one of a tensor, from `means` of `_averaged`.
 
         Returns:
-            New slots but `entries`; features [t, f]; scale and growth [t].
+            New slots but `entries`; features [t, f]; scale, growth and decay
+            [t].
         """
         active, product, long_momentum = ops.unstack(means[:-NUM_ODD])
         square, short_momentum, momentum, param = ops.unstack(means[-4:])
@@ -421,8 +439,10 @@ class ScaleFreeRule(Rule):
             matrices = sum(len(p.shape) > 1 for p in params)
             matrices = max(matrices, SHALLOW)
             scale = scale * (matrices / SHALLOW) ** -self.depth_exponent
+        settled = (short + TINY) / (new["largest_square"] + TINY)
+        decay = self.growth_decay * ops.clip(growth, 0.0, MOST_GROWTH)
+        decay = decay * settled**0.25
         if self.settled_exponent:
-            settled = (short + TINY) / (new["largest_square"] + TINY)
             momentum_part = _correction(self.momentum_decays[0], count)
             signal = short_momentum / momentum_part**2 / (short + TINY)
             noise = _noisiness(signal, self.momentum_decays[0])
@@ -449,7 +469,8 @@ class ScaleFreeRule(Rule):
             features += ops.unstack(slots["memory"], axis=1)
         is_moved = ops.cast(long > TINY, "float32")
         features = ops.stack(features, axis=1)
-        return new, features, scale * is_moved, growth * is_moved
+        moved = (is_moved * of_one for of_one in (scale, growth, decay))
+        return new, features, *moved
 
     def _floors(self, theta, kinds):
         """The least RMS of each tensor. [t]"""
@@ -476,14 +497,14 @@ class ScaleFreeRule(Rule):
         hidden = ops.matmul(inputs, theta["step_w0"]) + theta["step_b0"]
         return ops.matmul(ops.tanh(hidden), theta["step_w1"]) + theta["step_b1"]
 
-    def _steps(self, out, scale, growth):
+    def _steps(self, out, scale, growth, decay):
         """Sizes of steps, and of the pulls in units of the parameter. [1, t]"""
         out = out[:, : 1 + self.pull]
         sizes = self.step_mult * ops.exp(self.exp_mult * out)  # [t, 1 or 2]
-        pulls = None
+        pulls = decay * sizes[:, 0]
         if self.pull:
-            pulls = (ops.clip(growth, -1.0, 1.0) * sizes[:, 1])[None]
-        return (scale * sizes[:, 0])[None], pulls
+            pulls = pulls + ops.clip(growth, -1.0, 1.0) * sizes[:, 1]
+        return (scale * sizes[:, 0])[None], pulls[None]
 
     def _direction(self, theta, group, factors, context, signals):
         """The direction before its normalisation. [height, width]
@@ -578,6 +599,19 @@ def _in_order(groups, values):
     numbers = [i for group in groups for i in group.numbers]
     values = ops.concatenate(values, axis=1)
     return ops.take(values, np.argsort(numbers), axis=1)
+
+
+def _orthogonalized(direction, group, params):
+    """A direction [height, width] of which matrices are orthogonal."""
+    parts = group.rows.split(direction)
+    for k, i in enumerate(group.numbers):
+        sides = orthogonal.sides(params[i].shape)
+        if min(sides) > 1:
+            matrix = orthogonal.orthogonalized_in_blocks(
+                ops.reshape(parts[k], sides), ITERATIONS
+            )
+            parts[k] = _flat(matrix)
+    return group.rows.join(parts)
 
 
 def _finite(grad):

@@ -83,7 +83,8 @@ class NumpyScaleFree:
         self.largest = max(self.largest, mean_v[0.95])
         signal = np.mean(m[0] ** 2) / (1 - 0.9**n) ** 2 / mean_v[0.95]
         noise = np.clip((1 - signal) / (1 - 0.1 / 1.9), 0, 1)
-        self.settled = np.sqrt(mean_v[0.95] / self.largest) ** (noise**2)
+        self.gradient_ratio = np.sqrt(mean_v[0.95] / self.largest)
+        self.settled = self.gradient_ratio ** (noise**2)
         self.first = rms(p) if self.first is None else self.first
         tensor = [
             np.log(np.mean(x**2) / (1 - d**n) ** 2 / mean_v[0.999]) / 4
@@ -123,6 +124,8 @@ class NumpyScaleFree:
         direction = outputs[..., 0]
         if on("is_odd", True):
             direction = np.sum(outputs * odd, axis=-1)
+        if on("is_orthogonal"):
+            direction = newton_schulz(direction)
         inputs = np.concatenate([time, tensor, model])
         out = self.mlp("step_", inputs, np.tanh)
         if count := on("step_memory", 0):
@@ -134,9 +137,28 @@ class NumpyScaleFree:
         scale = first ** (1 - a) * now**a if on("first_scale", True) else now
         scale *= self.settled ** on("settled_exponent", 0.0)
         delta = -size[0] * scale * direction / rms(direction)
+        decay = on("growth_decay", 0.0) * np.clip(np.log(now / first), 0, 3)
+        delta -= size[0] * decay * np.sqrt(self.gradient_ratio) * p
         if on("pull"):
             delta -= size[1] * np.clip(np.log(now / first), -1, 1) * p
         return delta
+
+
+def newton_schulz(x):
+    """Three iterations towards the nearest orthogonal matrix."""
+    if x.ndim < 2 or x.size == max(x.shape):
+        return x
+    rows = {(2, 2, 3): 4}.get(x.shape, x.shape[0])
+    matrix = x.reshape(rows, -1)
+    matrix = matrix / np.linalg.norm(matrix)
+    for _ in range(3):
+        square = matrix @ matrix.T
+        matrix = (
+            3.4445 * matrix
+            - 4.7750 * square @ matrix
+            + 2.0315 * square @ square @ matrix
+        )
+    return matrix.reshape(x.shape)
 
 
 def model_features(params, features):
@@ -203,6 +225,7 @@ OPTIONS = {
     "model": {"model_features": True, "loss_features": True},
     "settled": {"settled_exponent": 0.4, "lookup_floor": 2.0},
     "memory": {"model_features": True, "pull": True, "step_memory": 4},
+    "orthogonal": {"is_orthogonal": True, "growth_decay": 0.5},
 }
 
 #: Where a tensor's step depends on the other tensors.
@@ -624,6 +647,8 @@ def test_no_tensors_are_no_obstacle():
         ({"exp_mult": -1.0}, r"`exp_mult` must be .*\[0, inf\).*=-1.0"),
         ({"is_odd": 1}, "`is_odd` must be True or False.*=1"),
         ({"pull": None}, "`pull` must be True or False.*=None"),
+        ({"is_orthogonal": 1}, "`is_orthogonal` must be True or False"),
+        ({"growth_decay": -1}, r"`growth_decay` must be .*\[0, inf\).*=-1"),
         ({"step_memory": -1}, "`step_memory` must be an integer >= 0"),
         ({"step_memory": True}, "`step_memory` must be an integer >= 0"),
         ({"lookup_floor": -1.0}, r"`lookup_floor` must be .* in \[0, inf\)"),
