@@ -95,6 +95,7 @@ class TestTensorBoard:
         "scores/worst_score",
         "selection/accepted_fraction",
         "speed/inner_steps_per_second",
+        "speed/exchanged_bytes",
     )
 
     def read(self, folder):

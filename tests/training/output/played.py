@@ -19,6 +19,7 @@ def row(generation):
         "inner_steps": 1000 * generation,
         "inner_steps_per_second": 12345.6,
         "seconds": 0.5 * generation,
+        "exchanged_bytes": 4400,
     }
 
 
