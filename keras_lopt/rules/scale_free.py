@@ -8,6 +8,7 @@ tensor, and it does the same.
 """
 
 import dataclasses
+import functools
 import math
 from typing import ClassVar, NamedTuple
 
@@ -342,9 +343,16 @@ class ScaleFreeRule(Rule):
             times = _beside(times, features)
         deltas = [None] * len(params)
         for group in groups:
-            direction = self._direction(theta, group, factors, times, signals)
+            direction_of = functools.partial(
+                self._direction, theta, group, factors, times, signals
+            )
             if self.is_orthogonal:
+                direction = _computed_once(
+                    direction_of, group.rows, ops.any(steps > 0.0)
+                )
                 direction = _orthogonalized(direction, group, params)
+            else:
+                direction = direction_of()
             squares = group.means(_squares, {"direction": direction[None]})
             step = group.of(steps) * inverse_root(squares + TINY)  # [1, t]
             delta = -group.rows.spread(step)[0] * direction
@@ -601,16 +609,28 @@ def _in_order(groups, values):
     return ops.take(values, np.argsort(numbers), axis=1)
 
 
+def _computed_once(direction_of, rows, is_needed):
+    """`direction_of()`, or zeros. [height, width]
+
+    In a branch: else XLA on CPU computes it again for each matrix that is cut
+    out of it, and compiles it as often.
+    """
+    shape = (rows.height, rows.width)
+    return ops.cond(
+        is_needed, direction_of, lambda: ops.zeros(shape, dtype="float32")
+    )
+
+
 def _orthogonalized(direction, group, params):
     """A direction [height, width] of which matrices are orthogonal."""
     parts = group.rows.split(direction)
-    for k, i in enumerate(group.numbers):
-        sides = orthogonal.sides(params[i].shape)
-        if min(sides) > 1:
-            matrix = orthogonal.orthogonalized_in_blocks(
-                ops.reshape(parts[k], sides), ITERATIONS
-            )
-            parts[k] = _flat(matrix)
+    sides = [orthogonal.sides(params[i].shape) for i in group.numbers]
+    places = [k for k, (m, n) in enumerate(sides) if min(m, n) > 1]
+    matrices = orthogonal.orthogonalized_together(
+        [ops.reshape(parts[k], sides[k]) for k in places], ITERATIONS
+    )
+    for k, matrix in zip(places, matrices, strict=True):
+        parts[k] = _flat(matrix)
     return group.rows.join(parts)
 
 

@@ -34,31 +34,45 @@ def test_zeros_stay_zeros(iterations):
     np.testing.assert_array_equal(found, np.zeros([3, 4]))
 
 
-@pytest.mark.parametrize("shape", [(6, 7), (128, 130)])
-def test_short_sides_are_not_cut(rng, shape):
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (6, 6)])
+def test_it_is_newton_schulz(rng, shape):
     x = normal(rng, shape)
-    np.testing.assert_allclose(
-        orthogonal.orthogonalized_in_blocks(x),
-        orthogonal.orthogonalized(x),
-        atol=1e-5,
-    )
+    expected = np.float64(x) / np.linalg.norm(x)
+    a, b, c = orthogonal.COEFFICIENTS
+    for _ in range(3):
+        square = expected @ expected.T
+        expected = a * expected + (b * square + c * square @ square) @ expected
+    found = orthogonal.orthogonalized(x, iterations=3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_long_sides_are_cut_into_blocks_of_alike_size(rng):
-    x = normal(rng, (150, 200))
-    found = orthogonal.orthogonalized_in_blocks(x)
+def test_many_matrices_are_as_each_alone(rng):
+    shapes = [(6, 7), (30, 2), (128, 130), (7, 7), (2, 3), (1, 4), (100, 20)]
+    matrices = [normal(rng, shape) for shape in shapes]
+    together = orthogonal.orthogonalized_together(matrices)
+    for x, found in zip(matrices, together, strict=True):
+        expected = orthogonal.orthogonalized(x)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_none():
+    assert orthogonal.orthogonalized_together([]) == []
+
+
+@pytest.mark.parametrize("shape", [(150, 200), (150, 129), (150, 150)])
+def test_matrices_of_long_sides_are_cut_into_blocks_of_rows(rng, shape):
+    x = normal(rng, shape)
+    (found,) = orthogonal.orthogonalized_together([x])
     for start in (0, 50, 100):
         rows = slice(start, start + 50)
         np.testing.assert_allclose(
             found[rows], orthogonal.orthogonalized(x[rows]), atol=1e-5
         )
-    transposed = orthogonal.orthogonalized_in_blocks(tf.transpose(x))
-    np.testing.assert_allclose(tf.transpose(transposed), found, atol=1e-6)
 
 
 def test_the_last_block_may_have_fewer_rows(rng):
     x = normal(rng, (131, 140))
-    found = orthogonal.orthogonalized_in_blocks(x)
+    (found,) = orthogonal.orthogonalized_together([x])
     assert found.shape == x.shape
     np.testing.assert_allclose(
         found[88:], orthogonal.orthogonalized(x[88:]), atol=1e-5
