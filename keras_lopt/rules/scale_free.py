@@ -610,10 +610,11 @@ def _in_order(groups, values):
 
 
 def _computed_once(direction_of, rows, is_needed):
-    """`direction_of()`, or zeros. [height, width]
+    """`direction_of()`; zeros if it is not needed. [height, width]
 
-    In a branch: else XLA on CPU computes it again for each matrix that is cut
-    out of it, and compiles it as often.
+    Without a branch, XLA on CPU compiles and computes the direction again for
+    each matrix that is cut out of it. `is_needed` must depend on data: XLA
+    removes a branch that is always taken.
     """
     shape = (rows.height, rows.width)
     return ops.cond(

@@ -14,9 +14,9 @@ from keras import ops
 #: values near 1, between 0.7 and 1.2, and not to it.
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
-#: Gram matrices are filled up to multiples of it, and those alike are one.
+#: Gram matrices are padded to multiples of it; those of one size are stacked.
 SIZES = 16
-#: Added to the sum of squares.
+#: Added to the sum of squares, so that zeros stay zeros.
 TINY = 1e-16
 #: Sides beyond it are cut into blocks of about so many rows: else their
 #: products would take many times as long as the gradient of a small batch.
@@ -29,15 +29,15 @@ def orthogonalized(x, iterations=ITERATIONS):
 
 
 def orthogonalized_together(matrices, iterations=ITERATIONS):
-    """As `orthogonalized`, for a list of [m, n]; those of like sizes as one.
+    """As `orthogonalized`, for a list of [m, n]; similar sizes in one batch.
 
-    If both sides of a matrix are long, it is cut into blocks of rows. Each
+    A matrix of which both sides are long is cut into blocks of rows. Each block
     becomes the orthogonal matrix nearest to it; rows of different blocks need
     not be at right angles.
     """
     cut = [_in_blocks(x) for x in matrices]  # [blocks, rows, n]s
     grams = [_gram(x) for x in cut]
-    sizes = [-(-gram.shape[-1] // SIZES) * SIZES for gram in grams]
+    sizes = [math.ceil(gram.shape[-1] / SIZES) * SIZES for gram in grams]
     factors = [None] * len(grams)
     for size in sorted(set(sizes)):
         numbers = [i for i, s in enumerate(sizes) if s == size]
@@ -61,9 +61,8 @@ def orthogonalized_together(matrices, iterations=ITERATIONS):
 def _in_blocks(x):
     """[m, n] -> [blocks, rows, n], with rows of zeros at the end."""
     height, width = x.shape
-    # Not columns, even if they are fewer: XLA on CPU would compute what x is
-    # made of entry by entry where they are cut out, which took 60 ms of 850
-    # columns instead of 15 of as many rows.
+    # Not of columns, even if these are fewer: to cut them out, XLA on CPU
+    # computes what x is made of again, entry by entry and across memory.
     is_long = min(height, width) > LONGEST_SIDE
     count = math.ceil(height / BLOCK) if is_long else 1
     rows = math.ceil(height / count)
@@ -85,21 +84,23 @@ def _gram(x):
 
 
 def _by_factor(x, factor):
+    """x times a matrix of the size of `_gram(x)`. [..., m, n]"""
     return ops.matmul(x, factor) if _is_tall(x) else ops.matmul(factor, x)
 
 
 def _padded(gram, size):
-    """With zeros, [..., size, size]; the rest of its factor is as without."""
+    """[..., size, size]. The zeros do not change the factor of the others."""
     missing = size - gram.shape[-1]
     return ops.pad(gram, ((0, 0), (0, missing), (0, missing)))
 
 
 def _factor(gram, iterations):
-    """What brings the singular values of x near 1, from `_gram`. [..., m, m]
+    """What x is multiplied by, from its Gram matrix. [..., m, m]
 
-    Newton-Schulz multiplies x by polynomials of its Gram matrix. Their product
-    comes from the Gram matrix alone, so x itself is in two products and not in
-    three per iteration.
+    Each iteration of Newton-Schulz multiplies x by a polynomial of the Gram
+    matrix of x so far. The Gram matrix alone gives the product of these
+    polynomials, so that x takes part in two matrix products, not in two per
+    iteration.
     """
     one = ops.eye(gram.shape[-1], dtype="float32")
     square_norm = ops.sum(gram * one, axis=(-2, -1), keepdims=True)

@@ -55,7 +55,7 @@ def test_many_matrices_are_as_each_alone(rng):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_none():
+def test_no_matrices_are_an_empty_list():
     assert orthogonal.orthogonalized_together([]) == []
 
 
